@@ -1,0 +1,1 @@
+"""How a browser or a program asks over HTTP. Never ranks, filters or parses queries itself."""
