@@ -1,0 +1,113 @@
+"""`fathom index`: add or refresh sources."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import settings, shared
+
+
+@click.command("index")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--name", help="Call the source this instead of its folder's name.")
+@click.option("--no-vectors", is_flag=True, help="Stop when BM25 is searchable; vectors come with a later run.")
+@click.option("--processes", type=int, help="Parser processes (or FATHOM_PROCESSES).")
+@click.option("--include-vendored", is_flag=True, default=None, help="Index dependencies and build folders too.")
+@shared
+def command(
+    sources: tuple[str, ...],
+    name: str | None,
+    no_vectors: bool,
+    processes: int | None,
+    include_vendored: bool | None,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Index folders, git repositories (path, path@revision, https address) and corpus files (.jsonl, .jsonl.gz).
+
+    The sources named are added or brought up to date; others in the index stay.
+    """
+    from indexer.index import writing
+    from indexer.sources.factory import open_source
+
+    chosen = settings(folder, processes=processes, include_vendored=include_vendored)
+    opened = [
+        open_source(
+            source,
+            name=name,
+            cache=chosen.cache,
+            include_vendored=chosen.include_vendored,
+            max_bytes=chosen.max_file_bytes,
+        )
+        for source in sources
+    ]
+    report = _Meter() if sys.stderr.isatty() and not quiet else _ignore
+    with writing(chosen.index, chosen, report=report) as pipeline:
+        for source in opened:
+            pipeline.refresh(source)
+            if not quiet:
+                click.echo(
+                    f"{source.name}: searchable by words; {'stopping' if no_vectors else 'vectors follow'}",
+                    err=True,
+                )
+        if not no_vectors:
+            pipeline.encode()
+        pipeline.sweep()
+    if as_json:
+        click.echo(json.dumps(asdict(pipeline.summary), indent=2))
+    elif not quiet:
+        _say(pipeline.summary, verbose=verbose)
+
+
+class _Meter:
+    """One line on the terminal that says how far a step is and how long it will take."""
+
+    def __init__(self) -> None:
+        self._step, self._since, self._shown = "", time.monotonic(), 0.0
+
+    def __call__(self, progress: Any) -> None:
+        now = time.monotonic()
+        if progress.step != self._step:
+            self._step, self._since = progress.step, now
+        if now - self._shown < 0.1 and progress.done != progress.total:
+            return
+        self._shown = now
+        of = f" of {progress.total}" if progress.total else ""
+        left = ""
+        if progress.total and progress.done:
+            left = f", {(now - self._since) * (progress.total - progress.done) / progress.done:.0f} s left"
+        end = "\n" if progress.done == progress.total else ""
+        click.echo(f"\r\033[K{progress.step} {progress.done}{of} {progress.unit}{left}{end}", nl=False, err=True)
+
+
+def _ignore(_: Any) -> None:
+    """Say nothing."""
+
+
+def _say(summary: Any, *, verbose: bool) -> None:
+    click.echo(
+        f"{summary.added} files added, {summary.changed} changed, {summary.unchanged} unchanged, "
+        f"{summary.removed} removed; {summary.units} units, {summary.bytes / 1e6:.2f} MB, {summary.encoded} encoded",
+        err=True,
+    )
+    if summary.skipped:
+        click.echo("not indexed: " + ", ".join(f"{n} {why}" for why, n in summary.skipped.items()), err=True)
+    if summary.redactions:
+        click.echo(f"{summary.redactions} secrets were taken out before anything was stored", err=True)
+    if not summary.added + summary.changed + summary.unchanged:
+        click.echo("note: no file of these sources can be indexed", err=True)
+    for note in summary.notes:
+        click.echo(f"note: {note}", err=True)
+    if verbose:
+        steps: Callable[[tuple[str, float]], str] = lambda entry: f"{entry[0]} {entry[1]:.1f} s"  # noqa: E731
+        click.echo(", ".join(map(steps, summary.seconds.items())), err=True)

@@ -1,0 +1,71 @@
+"""`fathom status`: what the index holds, and what it does not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import settings, shared
+
+
+@click.command("status")
+@click.option("--skipped", is_flag=True, help="List every file that is not indexed, with the reason.")
+@shared
+def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Show sizes, languages, generation and coverage."""
+    del quiet, verbose
+    from indexer.index import Index
+
+    index = Index.open(settings(folder).index)
+    with index.view() as view:
+        status = _status(view.store.statistics(), view.manifest, index.folder)
+        listed = [asdict(entry) for entry in view.store.skipped()] if skipped else []
+    if as_json:
+        click.echo(json.dumps({**status, "skipped_files": listed} if skipped else status, indent=2, ensure_ascii=False))
+        return
+    _show(status)
+    for entry in listed:
+        click.echo(f"{entry['reason']:>16}  {entry['repository']}/{entry['path']}  {entry['detail']}")
+
+
+def _status(statistics: Any, manifest: Any, folder: Path) -> dict[str, Any]:
+    fields = asdict(statistics)
+    fields["languages"] = {
+        name: dict(zip(("files", "units", "bytes"), counts, strict=True))
+        for name, counts in statistics.languages.items()
+    }
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {
+        "index": str(folder),
+        "generation": manifest.generation,
+        "created": manifest.created,
+        "complete": manifest.encoded / manifest.documents if manifest.documents else 1.0,
+        "recall": manifest.recall,
+        "bytes_on_disk": size,
+        **fields,
+    }
+
+
+def _show(status: dict[str, Any]) -> None:
+    mega = 1e6
+    click.echo(f"index        {status['index']}  ({status['bytes_on_disk'] / mega:.1f} MB on disk)")
+    click.echo(f"generation   {status['generation']}, {status['created']}")
+    click.echo(
+        f"holds        {status['files']} files, {status['units']} units, {status['bytes'] / mega:.1f} MB of source"
+    )
+    click.echo(f"vectors      {status['complete']:.0%} of the units, {status['blocks']} blocks")
+    for source in status["sources"]:
+        click.echo(f"source       {source['name']}  {source['kind']} {source['location']} {source['revision'][:12]}")
+    for name, counts in status["languages"].items():
+        click.echo(
+            f"  {name:<12} {counts['files']:>6} files {counts['units']:>8} units {counts['bytes'] / mega:>8.2f} MB"
+        )
+    if status["unparsed"] or status["redactions"]:
+        click.echo(f"by lines     {status['unparsed']} files; {status['redactions']} secrets taken out")
+    for repository, reasons in status["skipped"].items():
+        said = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        click.echo(f"not indexed  {repository}: {said}  (fathom status --skipped lists them)")

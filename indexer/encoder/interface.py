@@ -1,0 +1,49 @@
+"""What every encoder can do. A depth is how many layers of the model a text passes; vectors have norm 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import UsageError
+
+Ids = NDArray[np.int32]
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text's token ids, without special tokens, and the character at which each starts."""
+
+    ids: Ids
+    starts: Ids
+
+
+class Encoder(Protocol):
+    """A model with one or more exits, all of whose vectors lie in one space.
+
+    Vectors of different `fingerprint` must never be compared. `window` is how many tokens of text
+    one vector can cover.
+    """
+
+    name: str
+    fingerprint: str
+    dimension: int
+    depths: tuple[int, ...]
+    window: int
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return the tokens of texts of any length, none dropped."""
+
+    def encode(self, token_ids: Sequence[Ids], depth: int) -> Vectors:
+        """Return vectors (n, dimension) in the order given, each independent of the others' presence."""
+
+
+def check_depth(depth: int, depths: tuple[int, ...]) -> None:
+    """Raise UsageError, with the list, for a depth at which the model has no exit."""
+    if depth not in depths:
+        raise UsageError(f"the model has no exit at depth {depth}; it has {', '.join(map(str, depths))}")

@@ -1,0 +1,182 @@
+"""An index as readers and builders hold it: a folder with a store and the indexes derived from it.
+
+Ranks nothing and parses no query.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from indexer.encoder.interface import Encoder
+from indexer.errors import IndexDamaged, IndexMissing
+from indexer.lexical.factory import open_lexical
+from indexer.lexical.interface import LexicalIndex
+from indexer.pipeline import Pipeline, Report, Summary, silent
+from indexer.publishing import VECTORS
+from indexer.settings import Settings
+from indexer.sources.factory import open_source
+from indexer.sources.interface import Source
+from indexer.store.interface import Catalogue
+from indexer.store.lock import writer_lock
+from indexer.store.manifest import REPAIR, Fault, Manifest, faults
+from indexer.store.sqlite import SqliteStore
+from indexer.vectors.factory import open_vectors
+from indexer.vectors.interface import VectorIndex
+
+# A publish can replace files between the reading of the manifest and the opening of what it names.
+_OPEN_TRIES = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """One generation, opened: everything read through it is of one state."""
+
+    store: SqliteStore
+    manifest: Manifest
+    lexical: LexicalIndex
+    vectors: VectorIndex
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Every live unit by its filterable fields, read at first use."""
+        return self.store.catalogue()
+
+
+class Index:
+    """A readable index in `folder`; safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = SqliteStore(folder)
+        self._lock = threading.Lock()
+        self._view: View | None = None
+
+    @classmethod
+    def open(cls, folder: Path | str | None = None, settings: Settings | None = None) -> Index:
+        """Open an index for reading; raise IndexMissing, IndexIncompatible or IndexDamaged."""
+        index = cls(Path(folder) if folder is not None else (settings or Settings()).index)
+        with index.view():
+            return index
+
+    @classmethod
+    def build(
+        cls,
+        folder: Path | str | None,
+        sources: Sequence[str],
+        *,
+        settings: Settings | None = None,
+        encoder: Encoder | None = None,
+        report: Report = silent,
+    ) -> tuple[Index, Summary]:
+        """Add or refresh sources (paths, URLs, corpus files) and return the index and what was done."""
+        settings = settings or Settings()
+        path = Path(folder) if folder is not None else settings.index
+        opened = [_open(source, settings) for source in sources]
+        with writing(path, settings, encoder, report) as pipeline:
+            for source in opened:
+                pipeline.refresh(source)
+            pipeline.encode()
+            pipeline.sweep()
+        return cls.open(path), pipeline.summary
+
+    def close(self) -> None:
+        """Free what the calling thread holds."""
+        self.store.close()
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """Pin the newest generation for a few reads; raise IndexMissing when nothing was published yet."""
+        for last in (*[False] * (_OPEN_TRIES - 1), True):
+            with self.store.snapshot() as manifest:
+                if manifest is None:
+                    raise IndexMissing(f"the index {self.folder} is empty as yet; run `fathom index SOURCE`")
+                try:
+                    view = self._opened(manifest)
+                except IndexDamaged:
+                    if last or not self._superseded(manifest):
+                        raise
+                    continue
+                yield view
+                return
+
+    def _superseded(self, manifest: Manifest) -> bool:
+        """Tell whether a newer generation exists, seen from outside this thread's snapshot."""
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(self._newest).result() != manifest.generation
+
+    def _newest(self) -> int:
+        try:
+            with self.store.snapshot() as manifest:
+                return manifest.generation if manifest else 0
+        finally:
+            self.store.close()
+
+    def _opened(self, manifest: Manifest) -> View:
+        with self._lock:
+            if self._view is None or self._view.manifest.generation != manifest.generation:
+                self._view = self._open(manifest)
+            return self._view
+
+    def _open(self, manifest: Manifest) -> View:
+        found = faults(self.folder, manifest)
+        if found:
+            raise IndexDamaged(_words(self.folder, found))
+        dead = np.empty(0, np.int64)
+        if manifest.dead is not None:
+            dead = np.load(self.folder / manifest.dead.path, allow_pickle=False)
+        vectors = open_vectors([self.folder / VECTORS / entry.name for entry in manifest.segments], dead)
+        return View(self.store, manifest, open_lexical(self.folder / manifest.lexical), vectors)
+
+
+@contextmanager
+def writing(
+    folder: Path, settings: Settings, encoder: Encoder | None = None, report: Report = silent
+) -> Iterator[Pipeline]:
+    """Hold the writer lock and yield a pipeline on the index in `folder`, made if there is none."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with writer_lock(folder):
+        store = SqliteStore(folder, writable=True)
+        encoder = encoder or load_encoder(settings)
+        damaged = repair_needed(folder, store)
+        pipeline = Pipeline(folder, store, encoder, processes=settings.processes, report=report, fresh=damaged)
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()
+            store.close()
+
+
+def repair_needed(folder: Path, store: SqliteStore) -> bool:
+    """Tell whether a derived file is missing or damaged, so that all of them are to be built anew."""
+    with store.snapshot() as manifest:
+        return manifest is not None and bool(faults(folder, manifest))
+
+
+def load_encoder(settings: Settings) -> Encoder:
+    """Load the encoder that the settings name, or the shipped one."""
+    from indexer.encoder.onnx import OnnxEncoder
+
+    return OnnxEncoder.load(settings.model)
+
+
+def _open(source: str, settings: Settings) -> Source:
+    return open_source(
+        source,
+        cache=settings.cache,
+        include_vendored=settings.include_vendored,
+        max_bytes=settings.max_file_bytes,
+    )
+
+
+def _words(folder: Path, found: Sequence[Fault]) -> str:
+    first = found[0]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"the index {folder} is damaged: {first.path}: {first.problem}{more}; {REPAIR}"

@@ -1,0 +1,5 @@
+(stylesheet (rule_set (selectors) @name) @section)
+(stylesheet (media_statement) @section)
+(stylesheet (keyframes_statement (keyframes_name) @name) @section)
+(stylesheet (supports_statement) @section)
+(stylesheet (at_rule) @section)

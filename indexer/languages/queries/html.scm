@@ -1,0 +1,6 @@
+(document (_ (start_tag (tag_name) @name)) @section)
+(document (element (start_tag (tag_name) @_root)
+  (_ (start_tag (tag_name) @name)) @section (#any-of? @_root "html" "body" "HTML" "BODY")))
+(document (element (start_tag (tag_name) @_root)
+  (element (start_tag (tag_name) @_body) (_ (start_tag (tag_name) @name)) @section)
+  (#any-of? @_root "html" "HTML") (#any-of? @_body "body" "BODY")))

@@ -1,0 +1,2 @@
+(document (object (pair key: (_) @name) @section))
+(document (array (object) @section))

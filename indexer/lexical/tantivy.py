@@ -1,0 +1,193 @@
+"""BM25 in an embedded tantivy index: the default back end.
+
+Fields hold terms made by `tokens.py`, split at spaces only, so that scores are comparable with any
+other engine given the same terms. tantivy's BM25 has k1 = 1.2 and b = 0.75.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+
+from indexer.errors import EnvironmentFailed, IndexDamaged
+from indexer.lexical.interface import FIELDS, LexicalDocument, Ranked
+
+# What a match in a field is worth beside one in the body: a name says most, a path little for its length.
+FIELD_WEIGHTS: Mapping[str, float] = {"name": 2.0, "path": 0.6, "docstring": 0.8, "body": 1.0}
+
+# tantivy refuses less than 15 MB a thread; one thread gives the same segments for the same input.
+_HEAP_BYTES = 128_000_000
+_THREADS = 1
+# Up to here a set of keys is a clause of the query; beyond, hits are filtered.
+_CLAUSE_KEYS = 4_096
+_UNIQUE_NAMES = (".json", ".lock")
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("key", indexed=True, fast=True)
+    builder.add_unsigned_field("file", indexed=True)
+    for name in FIELDS:
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
+    return builder.build()
+
+
+def _open(folder: Path) -> tantivy.Index:
+    analyzer = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+    index = tantivy.Index(_schema(), path=str(folder))
+    index.register_tokenizer("whitespace", analyzer)
+    return index
+
+
+class TantivyIndex:
+    """One generation's BM25 index, read-only, in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._index = _open(folder)
+            self._index.config_reader(reload_policy="manual")
+            self._index.reload()
+        except (ValueError, OSError) as error:
+            raise IndexDamaged(f"the BM25 index {folder} cannot be opened: {error}") from error
+        self._schema = self._index.schema
+        self._searcher = self._index.searcher()
+
+    def __len__(self) -> int:
+        """Return the number of units."""
+        return int(self._searcher.num_docs)
+
+    def search(self, terms: Mapping[str, float], limit: int, within: NDArray[np.int64] | None = None) -> Ranked:
+        """Return the best `limit` units that hold any of the weighted terms; `within` restricts the keys."""
+        if not terms or limit < 1 or not len(self) or (within is not None and not len(within)):
+            return Ranked(np.empty(0, np.int64), np.empty(0, np.float32))
+        query = self._any_of(terms)
+        if within is None:
+            return self._collect(query, limit)
+        if len(within) <= _CLAUSE_KEYS:
+            return self._collect(self._restricted(query, within), limit)
+        return self._filtered(query, limit, within)
+
+    def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
+        """Return the keys of all units whose body, name or path holds every one of the terms, ascending."""
+        clauses = [(tantivy.Occur.Must, self._in_any_field(term)) for term in terms]
+        query = tantivy.Query.const_score_query(tantivy.Query.boolean_query(clauses), 1.0)
+        return np.sort(self._collect(query, max(1, len(self))).keys)
+
+    def frequency(self, term: str) -> int:
+        """Return in how many units' bodies the term occurs."""
+        return int(self._searcher.doc_freq("body", term))
+
+    def _any_of(self, terms: Mapping[str, float]) -> tantivy.Query:
+        clauses = [
+            (tantivy.Occur.Should, tantivy.Query.boost_query(self._term(name, term), weight * boost))
+            for term, boost in sorted(terms.items())
+            for name, weight in FIELD_WEIGHTS.items()
+        ]
+        return tantivy.Query.boolean_query(clauses)
+
+    def _in_any_field(self, term: str) -> tantivy.Query:
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, self._term(name, term)) for name in FIELDS])
+
+    def _term(self, name: str, term: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self._schema, name, term)
+
+    def _restricted(self, query: tantivy.Query, within: NDArray[np.int64]) -> tantivy.Query:
+        keys = tantivy.Query.term_set_query(self._schema, "key", within.tolist())
+        allowed = tantivy.Query.boost_query(tantivy.Query.const_score_query(keys, 1.0), 0.0)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, allowed)])
+
+    def _filtered(self, query: tantivy.Query, limit: int, within: NDArray[np.int64]) -> Ranked:
+        """Widen the search until enough hits are allowed, or there are no more."""
+        total, wanted = len(self), limit
+        while True:
+            wanted = min(total, wanted * 4)
+            found = self._collect(query, wanted)
+            allowed = np.isin(found.keys, within)
+            if allowed.sum() >= limit or len(found.keys) < wanted or wanted == total:
+                return Ranked(found.keys[allowed][:limit], found.scores[allowed][:limit])
+
+    def _collect(self, query: tantivy.Query, limit: int) -> Ranked:
+        hits = self._searcher.search(query, limit=limit, count=False).hits
+        keys = self._searcher.fast_field_values("key", [address for _, address in hits])
+        return Ranked(np.array(keys, dtype=np.int64), np.array([score for score, _ in hits], dtype=np.float32))
+
+
+class TantivyWriter:
+    """Writes a working copy of a generation's index in `work`; starts from `base` when there is one."""
+
+    def __init__(self, work: Path, base: Path | None) -> None:
+        self._work = work
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        if base is not None:
+            _link(base, work, [path.name for path in base.iterdir()])
+        self._index = _open(work)
+        self._writer: tantivy.IndexWriter | None = None
+
+    def add(self, document: LexicalDocument) -> None:
+        """Add one unit."""
+        row = tantivy.Document()
+        row.add_unsigned("key", document.key)
+        row.add_unsigned("file", document.file)
+        row.add_text("name", document.name)
+        row.add_text("path", document.path)
+        row.add_text("docstring", document.docstring)
+        row.add_text("body", document.body)
+        self._open_writer().add_document(row)
+
+    def remove_file(self, file: int) -> None:
+        """Remove all units of a file."""
+        query = tantivy.Query.term_query(self._index.schema, "file", file)
+        self._open_writer().delete_documents_by_query(query)
+
+    def freeze(self, folder: Path) -> list[Path]:
+        """Write the present state into a new folder; return its files. Writing can go on."""
+        writer = self._open_writer()
+        try:
+            writer.commit()
+            writer.wait_merging_threads()
+        except ValueError as error:
+            raise EnvironmentFailed(f"the BM25 index could not be written: {error}") from error
+        finally:
+            self._writer = None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return _link(self._work, folder, _committed(self._work))
+
+    def close(self) -> None:
+        """Stop writing and drop what was not frozen."""
+        self._writer = None
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            self._writer = self._index.writer(_HEAP_BYTES, _THREADS)
+        return self._writer
+
+
+def _committed(folder: Path) -> list[str]:
+    """Return the names of the files that tantivy's last commit is made of."""
+    meta = json.loads((folder / "meta.json").read_text())
+    segments = {entry["segment_id"].replace("-", "") for entry in meta["segments"]}
+    names = [path.name for path in folder.iterdir()]
+    return [name for name in names if name == "meta.json" or name.split(".")[0] in segments]
+
+
+def _link(source: Path, target: Path, names: Sequence[str]) -> list[Path]:
+    """Put files into another folder: shared where they never change, copied where they may."""
+    linked = []
+    for name in names:
+        path = target / name
+        if name.endswith(_UNIQUE_NAMES):
+            shutil.copyfile(source / name, path)
+        else:
+            os.link(source / name, path)
+        linked.append(path)
+    return linked

@@ -1,0 +1,67 @@
+"""Text to terms, once for every back end: what is indexed and what is asked go through the same function.
+
+No index and no query syntax here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import Stemmer
+
+from indexer.style.identifiers import split_identifier
+
+_WORDS = re.compile(r"\w+")
+
+# Words longer than this are hashes, keys or encoded bytes: one term each, cut to the same length.
+MAX_WORD = 100
+# The vocabulary kept in memory; a large repository has some 300,000 distinct words.
+_CACHE_SIZE = 400_000
+
+
+class _Vocabulary(dict[str, str]):
+    """Each word's terms, joined by spaces, worked out at its first use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stem = Stemmer.Stemmer("english").stemWord
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _CACHE_SIZE:
+            self.clear()
+        terms = self[word] = " ".join(self._terms(word))
+        return terms
+
+    def _terms(self, word: str) -> list[str]:
+        if len(word) > MAX_WORD:
+            return [word[:MAX_WORD].lower()]
+        parts = [part.lower() for part in split_identifier(word)]
+        stems = [self._stem(part) for part in parts]
+        if len(parts) < 2:
+            return stems
+        return ["".join(parts), *stems]
+
+
+@lru_cache(maxsize=1)
+def _vocabulary() -> _Vocabulary:
+    return _Vocabulary()
+
+
+def index_terms(text: str) -> str:
+    """Return the terms of a text in order, joined by single spaces.
+
+    A word gives its stem; an identifier of several parts gives the whole, lower-cased and without
+    underscores, and then the stem of each part.
+    """
+    return " ".join(filter(None, map(_vocabulary().__getitem__, _WORDS.findall(text))))
+
+
+def terms(text: str) -> list[str]:
+    """Return the terms of a text as a list, in order, repeated as often as they occur."""
+    return index_terms(text).split()
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as written: runs of letters, digits and underscores."""
+    return _WORDS.findall(text)

@@ -1,0 +1,369 @@
+"""The write path as named steps: read what changed, parse, stage, publish BM25, encode, publish vectors.
+
+A run can be stopped anywhere: what was staged or encoded is kept and the next run goes on from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from indexer.encoder.aggregate import aggregate
+from indexer.encoder.interface import Encoder
+from indexer.encoder.units import plan_unit
+from indexer.errors import IndexIncompatible
+from indexer.lexical.interface import LexicalDocument
+from indexer.lexical.tokens import index_terms
+from indexer.publishing import Publisher
+from indexer.sources.interface import Entry, Source
+from indexer.splitting.pool import ParsedFile, ParserPool
+from indexer.store.interface import FileRecord, KnownFile, SourceReport, SourceRow, UnitVectors
+from indexer.store.manifest import Manifest
+from indexer.store.sqlite import SqliteStore
+from indexer.types import Kind, Skipped, SourceFile, Unit
+
+# Files staged in one transaction: bounds what a kill can cost and the memory in use.
+_STAGE_FILES = 200
+# Units encoded between two writes: sorted by length within, so that padding stays small.
+_ENCODE_UNITS = 512
+# The first early publish comes after this; each later one after twice the time of the one before.
+_FIRST_PUBLISH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a step is: `done` of `total` (None: not known yet), in `unit`."""
+
+    step: str
+    done: int
+    total: int | None
+    unit: str
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Report nothing."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, counted in files, units and bytes."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    units: int = 0
+    bytes: int = 0
+    redactions: int = 0
+    encoded: int = 0
+    tokens: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    entry: Entry
+    content_hash: bytes
+    known: KnownFile | None
+
+
+class Pipeline:
+    """One run of indexing into `folder`; the caller holds the writer lock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        store: SqliteStore,
+        encoder: Encoder,
+        *,
+        processes: int,
+        report: Report = silent,
+        fresh: bool = False,
+    ) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._depth = encoder.depths[-1]
+        self._report = report
+        self._processes = processes
+        self._publisher = Publisher(folder, store, encoder.fingerprint, self._depth, fresh=fresh)
+        self._refuse_other_model(folder)
+        self.summary = Summary()
+        self._publish_after = _FIRST_PUBLISH_SECONDS
+        self._published_at = time.monotonic()
+        if fresh:
+            self.rebuild()
+        self._resume()
+
+    def close(self) -> None:
+        """Free what the run holds."""
+        self._publisher.close()
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The generation published last."""
+        return self._publisher.manifest
+
+    def refresh(self, source: Source) -> None:
+        """Bring one source up to date and publish it, searchable by BM25."""
+        started = time.monotonic()
+        known = self._store.known_files(source.name)
+        live = self._store.live_keys(source.name)
+        skipped: list[Skipped] = []
+        seen: set[str] = set()
+        with ParserPool(self._processes) as pool:
+            changed = self._changed(source, known, seen, skipped)
+            for batch in _batches(pool.parse(changed), _STAGE_FILES):
+                self._stage(source, batch, live)
+                if self._due():
+                    self._publish(None)
+        self._drop_missing(known, live, seen)
+        self._publish(SourceReport(_row(source), tuple(skipped)))
+        for entry in skipped:
+            self.summary.skipped[entry.reason.value] = self.summary.skipped.get(entry.reason.value, 0) + 1
+        self._time("read, parse and BM25", started)
+
+    def remove(self, name: str) -> int:
+        """Remove a source and all its files; return how many files it had."""
+        live = self._store.live_keys(name)
+        self._publisher.remove(live.values())
+        self._store.forget(name)
+        self._publish(None)
+        self.summary.removed += len(live)
+        return len(live)
+
+    def rebuild(self) -> None:
+        """Make both derived indexes anew from the store; the publisher was opened fresh."""
+        for file_key, key, unit in self._store.live():
+            self._publisher.add([_document(key, file_key, unit)])
+        self.summary.notes.append("the derived indexes were built anew from the store")
+
+    def encode(self) -> None:
+        """Give every live unit its vectors, publishing as they come."""
+        started = time.monotonic()
+        total, _ = self._store.count_unencoded()
+        done, after = 0, -1
+        while total and (batch := self._store.unencoded(after, _ENCODE_UNITS)):
+            after = batch[-1][0]
+            self._encode(batch)
+            done += len(batch)
+            self._report(Progress("Encoding", done, total, "units"))
+            if self._due():
+                self._publish(None)
+        self._publish(None)
+        self._time("encode", started)
+
+    def sweep(self) -> None:
+        """Remove vectors that nothing uses any more."""
+        if self.summary.changed or self.summary.removed:
+            self._store.sweep()
+
+    # reading
+
+    def _changed(
+        self, source: Source, known: dict[str, KnownFile], seen: set[str], skipped: list[Skipped]
+    ) -> Iterator[tuple[_Work, SourceFile]]:
+        """Yield the files whose content differs from what the store has."""
+        stamps: dict[int, str] = {}
+        for count, entry in enumerate(source.entries(), 1):
+            self._report(Progress("Reading", count, None, "files"))
+            before = None if isinstance(entry, Skipped) else known.get(entry.path)
+            if not isinstance(entry, Skipped) and before is not None and entry.stamp and entry.stamp == before.stamp:
+                seen.add(entry.path)
+                self.summary.unchanged += 1
+                continue
+            file = entry if isinstance(entry, Skipped) else entry.read()
+            if isinstance(entry, Skipped) or isinstance(file, Skipped):
+                skipped.append(file if isinstance(file, Skipped) else entry)  # type: ignore[arg-type]
+                continue
+            seen.add(entry.path)
+            content_hash = _content_hash(file)
+            if before is not None and before.content_hash == content_hash:
+                stamps[before.key] = entry.stamp
+                self.summary.unchanged += 1
+                continue
+            yield _Work(entry, content_hash, before), file
+        self._store.restamp(stamps)
+
+    def _stage(
+        self, source: Source, batch: Sequence[tuple[_Work, SourceFile, ParsedFile]], live: dict[str, int]
+    ) -> None:
+        """Write a batch of parsed files to the store and to the BM25 index."""
+        stale = [work.known.key for work, _, _ in batch if work.known is not None and work.known.staged]
+        self._store.discard(stale)
+        self._publisher.remove(stale, live=False)
+        records = [_record(work, file, parsed) for work, file, parsed in batch]
+        for (_, file, parsed), (file_key, unit_keys) in zip(batch, self._store.stage(records), strict=True):
+            old = live.pop(file.path, None)
+            if old is not None:
+                self._publisher.remove([old])
+            self._publisher.add(_documents(file_key, unit_keys, parsed))
+            self._count(file, parsed, changed=old is not None)
+
+    def _count(self, file: SourceFile, parsed: ParsedFile, *, changed: bool) -> None:
+        summary = self.summary
+        summary.changed += changed
+        summary.added += not changed
+        summary.units += len(parsed.fields["units"])
+        summary.bytes += len(file.content)
+        summary.redactions += parsed.fields["redactions"]
+        if parsed.failure:
+            summary.notes.append(f"{file.path}: {parsed.failure}; it is indexed by lines")
+
+    def _drop_missing(self, known: dict[str, KnownFile], live: dict[str, int], seen: set[str]) -> None:
+        gone = [key for path, key in live.items() if path not in seen]
+        self._publisher.remove(gone)
+        self.summary.removed += len(gone)
+        stale = [file.key for path, file in known.items() if file.staged and path not in seen]
+        self._store.discard(stale)
+        self._publisher.remove(stale, live=False)
+
+    def _resume(self) -> None:
+        """Put what an interrupted run staged or encoded back on its way."""
+        for file_key, key, unit in self._store.staged():
+            self._publisher.add([_document(key, file_key, unit)])
+        self._restore_vectors()
+
+    # encoding
+
+    def _encode(self, batch: Sequence[tuple[int, Unit]]) -> None:
+        """Encode units block by block, reusing vectors of blocks that the store knows."""
+        encoder = self._encoder
+        tokens = encoder.tokenise([unit.text for _, unit in batch])
+        plans = [
+            plan_unit(encoder, unit_tokens, unit.text, unit.start_line, unit.cuts, self._depth)
+            for (_, unit), unit_tokens in zip(batch, tokens, strict=True)
+        ]
+        wanted = {key: ids for plan in plans for key, ids in zip(plan.keys, plan.token_ids, strict=True)}
+        stored = self._store.known_vectors(list(wanted))
+        missing = [key for key in wanted if key not in stored]
+        vectors = dict(zip(missing, encoder.encode([wanted[key] for key in missing], self._depth), strict=True))
+        self.summary.tokens += sum(len(wanted[key]) for key in missing)
+        self._store.save_vectors(
+            UnitVectors(key, plan.blocks, plan.keys, {k: vectors[k] for k in plan.keys if k in vectors})
+            for (key, _), plan in zip(batch, plans, strict=True)
+        )
+        self.summary.encoded += len(batch)
+        self._add_unit_vectors([key for key, _ in batch])
+
+    def _add_unit_vectors(self, keys: Sequence[int]) -> None:
+        blocks = self._store.blocks(keys)
+        vectors = [aggregate(np.stack([vector for _, vector in blocks[key]])) for key in keys]
+        self._publisher.add_vectors(keys, vectors)
+
+    def _restore_vectors(self) -> None:
+        """Queue the vectors that are stored but in no published segment."""
+        held = self._publisher.held_keys()
+        after = -1
+        while batch := self._store.encoded(after, _ENCODE_UNITS):
+            after = batch[-1]
+            missing = np.setdiff1d(np.array(batch, dtype=np.int64), held)
+            if len(missing):
+                self._add_unit_vectors(missing.tolist())
+
+    # publishing
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._published_at >= self._publish_after
+
+    def _publish(self, report: SourceReport | None) -> None:
+        if report is None and not self._publisher.pending:
+            return
+        self._publisher.publish(report)
+        self._published_at = time.monotonic()
+        self._publish_after *= 2
+
+    def _time(self, step: str, started: float) -> None:
+        self.summary.seconds[step] = self.summary.seconds.get(step, 0.0) + time.monotonic() - started
+
+    def _refuse_other_model(self, folder: Path) -> None:
+        manifest = self._publisher.manifest
+        if manifest is not None and manifest.fingerprint != self._encoder.fingerprint:
+            self._publisher.close()
+            raise IndexIncompatible(
+                f"the index {folder} was made with another model; remove the folder and index its sources again"
+            )
+
+
+def _content_hash(file: SourceFile) -> bytes:
+    """Return what tells two versions of a file apart: its bytes and what the source says of it."""
+    digest = hashlib.blake2b(file.content, digest_size=16)
+    digest.update("\0".join(("", file.language or "", file.symbol, file.docstring)).encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _row(source: Source) -> SourceRow:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return SourceRow(source.name, source.kind, source.location, source.revision, now)
+
+
+def _record(work: _Work, file: SourceFile, parsed: ParsedFile) -> FileRecord:
+    fields = parsed.fields
+    units = tuple(
+        Unit(
+            id=row[0],
+            repository=file.repository,
+            path=file.path,
+            language=fields["language"],
+            kind=Kind(row[1]),
+            symbol=row[2],
+            signature=row[3],
+            docstring=row[4],
+            start_line=row[5],
+            end_line=row[6],
+            text=row[7],
+            cuts=tuple(row[8]),
+        )
+        for row in fields["units"]
+    )
+    return FileRecord(
+        repository=file.repository,
+        path=file.path,
+        language=fields["language"],
+        stamp=work.entry.stamp,
+        content_hash=work.content_hash,
+        size=len(file.content),
+        parsed=fields["parsed"],
+        redactions=fields["redactions"],
+        units=units,
+    )
+
+
+def _documents(file_key: int, unit_keys: Sequence[int], parsed: ParsedFile) -> Iterator[LexicalDocument]:
+    path = parsed.fields["path"]
+    for key, row in zip(unit_keys, parsed.fields["units"], strict=True):
+        yield LexicalDocument(key, file_key, row[9], path, row[10], row[11])
+
+
+def _document(key: int, file_key: int, unit: Unit) -> LexicalDocument:
+    return LexicalDocument(
+        key,
+        file_key,
+        index_terms(unit.symbol),
+        index_terms(unit.path),
+        index_terms(unit.docstring),
+        index_terms(unit.text),
+    )
+
+
+def _batches(
+    items: Iterable[tuple[_Work, SourceFile, ParsedFile]], size: int
+) -> Iterator[list[tuple[_Work, SourceFile, ParsedFile]]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""The one source of truth: files, units, blocks, block vectors, the generation and the writer lock."""

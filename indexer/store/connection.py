@@ -1,0 +1,100 @@
+"""Opening the store's database: one connection a thread, the right pragmas, our own errors.
+
+No rows are read or written here beyond the format's own marks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from indexer.errors import EnvironmentFailed, IndexDamaged, IndexIncompatible, IndexMissing
+from indexer.store.schema import APPLICATION_ID, FORMAT, TABLES
+
+STORE_FILE = "store.sqlite3"
+
+# How long a reader waits for a writer's short exclusive moments before it gives up.
+_BUSY_SECONDS = 30.0
+_CACHE_KIB = 64_000
+
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
+
+
+class Connections:
+    """One SQLite connection for each thread that asks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / STORE_FILE
+        self._local = threading.local()
+
+    def get(self) -> sqlite3.Connection:
+        """Return the calling thread's connection, opening it at first use."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+        return connection
+
+    def close(self) -> None:
+        """Close the calling thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._path.is_file():
+            raise IndexMissing(f"there is no index at {self._path.parent}; make one with `fathom index SOURCE`")
+        with sqlite_errors(self._path):
+            connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            _check_format(connection, self._path)
+        return connection
+
+
+def create(folder: Path) -> None:
+    """Make an empty store in `folder` if there is none; only its owner may read it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / STORE_FILE
+    if path.exists():
+        return
+    partial = folder / f"{STORE_FILE}.new"
+    partial.unlink(missing_ok=True)
+    with sqlite_errors(path):
+        connection = sqlite3.connect(partial, isolation_level=None)
+        connection.executescript(
+            f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; BEGIN; {TABLES} COMMIT;"
+            "PRAGMA journal_mode=WAL;"
+        )
+        connection.close()
+    partial.rename(path)
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if marks[0] != APPLICATION_ID:
+        connection.close()
+        raise IndexIncompatible(f"{path} is not a Fathom index; name another folder with --index")
+    if marks[1] != FORMAT:
+        connection.close()
+        raise IndexIncompatible(
+            f"the index {path.parent} has format {marks[1]}, this version reads format {FORMAT}; "
+            "remove the folder and index its sources again with `fathom index SOURCE`"
+        )
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours: damage, or the machine's failure."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in _DAMAGE_CODES:
+            raise IndexDamaged(
+                f"the store {path} is damaged ({error}); remove the folder {path.parent} and index its sources again"
+            ) from error
+        raise EnvironmentFailed(f"the store {path} cannot be used: {error}") from error

@@ -1,0 +1,222 @@
+"""What every store can do, and the rows that pass through it.
+
+Only types: no database is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.store.manifest import Fault, Manifest
+from indexer.types import Block, Kind, Skipped, Unit
+
+Keys = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source that was indexed: what it was called, what it was, and its state when last read."""
+
+    name: str
+    kind: str
+    location: str
+    revision: str
+    indexed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the store remembers of a file, to tell whether it changed.
+
+    `staged` is True for a file written by a run that has not published it yet.
+    """
+
+    key: int
+    stamp: str
+    content_hash: bytes
+    staged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A parsed file on its way into the store, with its units in order."""
+
+    repository: str
+    path: str
+    language: str
+    stamp: str
+    content_hash: bytes
+    size: int
+    parsed: bool
+    redactions: int
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A unit without its text: what ranking looks at."""
+
+    key: int
+    id: str
+    repository: str
+    path: str
+    language: str
+    kind: Kind
+    symbol: str
+    signature: str
+    docstring: str
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitVectors:
+    """A unit's blocks with the key of each block's vector and, where new, the vector itself (dim,) float32."""
+
+    unit: int
+    blocks: tuple[Block, ...]
+    keys: tuple[bytes, ...]
+    new: Mapping[bytes, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every live unit by what filters ask for: arrays of equal length, ascending by key.
+
+    `file` indexes `files`, whose entries are (repository, path, language).
+    """
+
+    keys: Keys
+    file: NDArray[np.int32]
+    kinds: NDArray[np.object_]
+    symbols: Sequence[str]
+    files: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counts of the published state."""
+
+    sources: tuple[SourceRow, ...]
+    languages: Mapping[str, tuple[int, int, int]]  # language → files, units, bytes
+    skipped: Mapping[str, Mapping[str, int]]  # repository → reason → files
+    files: int
+    units: int
+    blocks: int
+    bytes: int
+    redactions: int
+    unparsed: int
+    kinds: Mapping[str, int] = field(default_factory=dict)
+
+
+class StoreReader(Protocol):
+    """The reading half of a store. Everything read inside one `snapshot` is of one generation."""
+
+    def snapshot(self) -> AbstractContextManager[Manifest | None]:
+        """Pin one state; yield its manifest, or None when nothing was published yet."""
+
+    def units(self, keys: Sequence[int]) -> dict[int, Unit]:
+        """Return whole units by key, verified; raise IndexDamaged for a row that is gone or altered."""
+
+    def heads(self, keys: Sequence[int]) -> dict[int, Head]:
+        """Return units without text by key; raise IndexDamaged for a row that is gone."""
+
+    def key_of(self, unit_id: str) -> int | None:
+        """Return the key of a live unit by its id."""
+
+    def unit_at(self, path: str, line: int, repository: str | None) -> list[int]:
+        """Return the keys of the live units that hold this line of a path."""
+
+    def texts(self, keys: Keys | None = None) -> Iterator[tuple[int, str]]:
+        """Yield (key, text) of the live units, or of those named, ascending by key."""
+
+    def blocks(self, keys: Sequence[int]) -> dict[int, list[tuple[Block, NDArray[np.float32]]]]:
+        """Return the blocks of units with their vectors; units without vectors are left out."""
+
+    def catalogue(self) -> Catalogue:
+        """Return every live unit by its filterable fields."""
+
+    def statistics(self) -> Statistics:
+        """Return counts of the published state."""
+
+    def skipped(self, repository: str | None = None) -> Iterator[Skipped]:
+        """Yield the files that are not indexed, with the reason."""
+
+    def faults(self) -> list[Fault]:
+        """Verify every row; return what is wrong."""
+
+
+class StoreWriter(Protocol):
+    """The writing half. The caller holds the writer lock; nothing is visible before `publish`."""
+
+    def known_files(self, repository: str) -> dict[str, KnownFile]:
+        """Return the repository's files by path; a staged version hides the live one."""
+
+    def live_keys(self, repository: str) -> dict[str, int]:
+        """Return the live files' keys by path."""
+
+    def stage(self, records: Iterable[FileRecord]) -> list[tuple[int, list[int]]]:
+        """Write files and units durably; return each file's key and its units' keys."""
+
+    def discard(self, file_keys: Iterable[int]) -> None:
+        """Remove staged files."""
+
+    def restamp(self, stamps: Mapping[int, str]) -> None:
+        """Note a new stamp of files whose content did not change."""
+
+    def staged(self) -> Iterator[tuple[int, int, Unit]]:
+        """Yield (file key, unit key, unit) of everything staged."""
+
+    def publish(self, manifest: Manifest, removed: Iterable[int], report: SourceReport | None) -> None:
+        """Move the generation: staged files become live and `removed` files go, in one transaction."""
+
+    def unencoded(self, after: int, limit: int) -> list[tuple[int, Unit]]:
+        """Return up to `limit` live units without vectors whose keys follow `after`, ascending."""
+
+    def unit_keys(self, file_keys: Sequence[int]) -> Keys:
+        """Return the keys of the units of files, ascending."""
+
+    def count_after(self, removed: Sequence[int]) -> int:
+        """Return how many units will be live once what is staged is published and `removed` files are gone."""
+
+    def count_unencoded(self) -> tuple[int, int]:
+        """Return how many live units have no vectors, and their characters."""
+
+    def forget(self, name: str) -> None:
+        """Remove what is known of a source besides its files."""
+
+    def known_vectors(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return which block vectors are stored already."""
+
+    def save_vectors(self, encoded: Iterable[UnitVectors]) -> None:
+        """Write the blocks of units and their new vectors durably."""
+
+    def live(self) -> Iterator[tuple[int, int, Unit]]:
+        """Yield (file key, unit key, unit) of everything live."""
+
+    def encoded(self, after: int, limit: int) -> list[int]:
+        """Return up to `limit` keys, following `after`, of live units that have vectors, ascending."""
+
+    def sweep(self) -> int:
+        """Remove block vectors that no block uses; return how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """A source as a finished run found it: replaces what was known of its unindexed files."""
+
+    source: SourceRow
+    skipped: tuple[Skipped, ...]
+
+
+class Store(StoreReader, StoreWriter, Protocol):
+    """Both halves."""
+
+    def close(self) -> None:
+        """Free the connections of the calling thread."""

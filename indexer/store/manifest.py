@@ -1,0 +1,139 @@
+"""What a generation is made of: the derived files it names, with their sizes and checksums.
+
+Reads and verifies files; does not know what is inside them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from indexer.errors import IndexDamaged
+
+_CHUNK = 1 << 20
+
+REPAIR = "run `fathom check --repair` with this index to rebuild what is derived"
+
+
+class DerivedFile(BaseModel):
+    """A file of a derived index: its path below the index folder, its size in bytes and its checksum."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    size: int
+    xxh3: str
+
+
+class VectorSegment(BaseModel):
+    """An immutable set of unit vectors: `count` of them, in `files`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    count: int
+    files: tuple[DerivedFile, ...]
+
+
+class Manifest(BaseModel):
+    """One published state of an index.
+
+    `encoded` of `documents` units have vectors; `recall` is recall@10 of the vector search against
+    exact search, measured when its largest segment was built (None: it is exact).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    generation: int
+    created: str
+    documents: int
+    encoded: int
+    fingerprint: str
+    depth: int
+    lexical: str
+    lexical_files: tuple[DerivedFile, ...]
+    segments: tuple[VectorSegment, ...] = ()
+    dead: DerivedFile | None = None
+    recall: float | None = None
+
+    def files(self) -> Iterator[DerivedFile]:
+        """Yield every derived file of this generation."""
+        yield from self.lexical_files
+        for segment in self.segments:
+            yield from segment.files
+        if self.dead is not None:
+            yield self.dead
+
+
+def read_manifest(text: str) -> Manifest:
+    """Return the manifest written as JSON; raise IndexDamaged if it is not one."""
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise IndexDamaged(f"the index's manifest cannot be read ({error.error_count()} faults); {REPAIR}") from error
+
+
+def checksum(path: Path) -> str:
+    """Return the XXH3 (128 bit) of a file's bytes as hexadecimal digits."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def seal(root: Path, paths: Iterable[Path], known: dict[str, DerivedFile]) -> tuple[DerivedFile, ...]:
+    """Make files durable and return them with their checksums.
+
+    `known` holds files sealed before, by file name: derived files never change under a name that
+    is unique to their content, so these are neither read nor synced again.
+    """
+    sealed = []
+    for path in sorted(paths):
+        relative = path.relative_to(root).as_posix()
+        before = known.get(path.name)
+        if before is None:
+            sync(path)
+            before = DerivedFile(path=relative, size=path.stat().st_size, xxh3=checksum(path))
+        sealed.append(before.model_copy(update={"path": relative}))
+    return tuple(sealed)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A derived file that is not what the manifest says, and in which way."""
+
+    path: str
+    problem: str
+
+
+def faults(root: Path, manifest: Manifest) -> list[Fault]:
+    """Return every derived file of a manifest that is missing or differs from its checksum."""
+    found = ((entry.path, _fault(root / entry.path, entry)) for entry in manifest.files())
+    return [Fault(path, problem) for path, problem in found if problem]
+
+
+def _fault(path: Path, entry: DerivedFile) -> str:
+    try:
+        size = path.stat().st_size
+        if size != entry.size:
+            return f"{size} bytes instead of {entry.size}"
+        return "" if checksum(path) == entry.xxh3 else "its checksum differs"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return error.strerror or str(error)

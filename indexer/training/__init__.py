@@ -1,0 +1,1 @@
+"""Making the model that is shipped. Nothing here runs when Fathom indexes or searches."""

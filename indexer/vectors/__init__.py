@@ -1,0 +1,1 @@
+"""Nearest vectors: immutable segments of unit vectors and the ways to search them. Nothing here knows terms."""

@@ -1,0 +1,61 @@
+"""Choosing how vectors are searched: FAISS where it is installed, else numpy. One place."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from indexer.vectors.exact import ExactSearcher
+from indexer.vectors.index import SegmentedIndex
+from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors
+from indexer.vectors.segments import Segment, read_segment, write_segment
+
+# Queries that measure recall: enough for ± .01.
+_RECALL_QUERIES = 100
+_RECALL_AT = 10
+
+
+def backend() -> str:
+    """Return which back end searches vectors here: "faiss" or "exact"."""
+    return "faiss" if importlib.util.find_spec("faiss") else "exact"
+
+
+def searcher(segment: Segment) -> SegmentSearcher:
+    """Return the best searcher that can be had for a segment."""
+    if backend() == "exact":
+        return ExactSearcher(segment)
+    from indexer.vectors.faiss import FaissSearcher
+
+    return FaissSearcher(segment)
+
+
+def open_vectors(folders: Sequence[Path], dead: Keys) -> VectorIndex:
+    """Open the segments of a generation as one index."""
+    segments = [read_segment(folder) for folder in folders]
+    return SegmentedIndex([(segment, searcher(segment)) for segment in segments], dead)
+
+
+def build_segment(folder: Path, keys: Keys, vectors: Vectors) -> Segment:
+    """Write a segment (keys (n,), vectors (n, dim) of norm 1) with all that the back end here can use."""
+    segment = write_segment(folder, keys, vectors)
+    if backend() == "faiss":
+        from indexer.vectors.faiss import build_codes
+
+        build_codes(segment)
+    return segment
+
+
+def measure_recall(segment: Segment) -> float:
+    """Return recall@10 of the segment's search against exact search, its own vectors as queries."""
+    index = SegmentedIndex([(segment, searcher(segment))], np.empty(0, np.int64))
+    vectors = segment.vectors.astype(np.float32)
+    sample = np.linspace(0, len(segment.keys) - 1, _RECALL_QUERIES).astype(np.int64)
+    hits = 0
+    for position in np.unique(sample):
+        truth = np.argsort(-(vectors @ vectors[position]), kind="stable")[:_RECALL_AT]
+        found, _ = index.search(vectors[position], _RECALL_AT)
+        hits += len(set(segment.keys[truth].tolist()) & set(found.tolist()))
+    return hits / (len(np.unique(sample)) * min(_RECALL_AT, len(segment.keys)))

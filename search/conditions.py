@@ -1,0 +1,75 @@
+"""What a hit must be: filters, phrases, regular expressions and exclusions, answered completely.
+
+Gives the keys of all units that qualify; ranks none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from indexer.index import View
+from indexer.lexical.tokens import terms
+from indexer.store.interface import Catalogue, Keys
+from search.filters import FieldFilter
+from search.patterns import Pattern, compile_phrase, compile_regex
+from search.query import Phrase, Query, Word
+
+_FILE_FIELDS = {"repo": 0, "path": 1, "ext": 1, "lang": 2}
+
+
+def qualifying(view: View, query: Query) -> Keys | None:
+    """Return the keys, ascending, of the units that a query's conditions allow; None: all."""
+    allowed = _filtered(view, query.filters)
+    for phrase in query.phrases:
+        allowed = _matching(view, compile_phrase(phrase.text), _candidates(view, phrase, allowed))
+    for regex in query.regexes:
+        allowed = _matching(view, compile_regex(regex.source, regex.ignore_case), allowed)
+    unwanted = [
+        _matching(view, compile_phrase(item.text), _candidates(view, item, allowed)) for item in _excluded(query)
+    ]
+    unwanted += [
+        _matching(view, compile_regex(regex.source, regex.ignore_case), allowed) for regex in query.excluded_regexes
+    ]
+    for keys in unwanted:
+        allowed = np.setdiff1d(view.catalogue.keys if allowed is None else allowed, keys, assume_unique=True)
+    return allowed
+
+
+def _excluded(query: Query) -> Sequence[Word | Phrase]:
+    return (*query.excluded_words, *query.excluded_phrases)
+
+
+def _filtered(view: View, filters: Sequence[FieldFilter]) -> Keys | None:
+    if not filters:
+        return None
+    catalogue = view.catalogue
+    keep = np.ones(len(catalogue.keys), dtype=bool)
+    for entry in filters:
+        keep &= _accepted(catalogue, entry)
+    return catalogue.keys[keep]
+
+
+def _accepted(catalogue: Catalogue, entry: FieldFilter) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    column = _FILE_FIELDS.get(entry.field)
+    if column is not None:
+        files = np.fromiter((entry.matches(file[column]) for file in catalogue.files), bool, len(catalogue.files))
+        return files[catalogue.file]
+    values = catalogue.kinds.tolist() if entry.field == "kind" else catalogue.symbols
+    verdicts = {value: entry.matches(value) for value in set(values)}
+    return np.fromiter((verdicts[value] for value in values), bool, len(values))
+
+
+def _candidates(view: View, item: Word | Phrase, allowed: Keys | None) -> Keys | None:
+    """Return the units that hold every word of a phrase: a phrase stands at word boundaries, so none is missed."""
+    wanted = list(dict.fromkeys(terms(item.text)))
+    if not wanted:
+        return allowed
+    holding = view.lexical.containing(wanted)
+    return holding if allowed is None else np.intersect1d(holding, allowed, assume_unique=True)
+
+
+def _matching(view: View, pattern: Pattern, keys: Keys | None) -> Keys:
+    found = [key for key, text in view.store.texts(keys) if pattern.search(text)]
+    return np.array(found, dtype=np.int64)

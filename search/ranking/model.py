@@ -1,0 +1,45 @@
+"""The linear model: signals normalised within the query, weighted by the query's class, and summed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from search.classes import QueryClass
+from search.ranking import bm25, definition, name, noise, vector
+from search.ranking.candidates import Candidates, Scores
+
+SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
+    "bm25": bm25.signal,
+    "vector": vector.signal,
+    "name": name.signal,
+    "definition": definition.signal,
+    "noise": noise.signal,
+}
+
+# What the two indexes weigh without code-aware signals (`--no-rank`).
+FUSION_WEIGHTS: Mapping[QueryClass, Mapping[str, float]] = {
+    QueryClass.SYMBOL: {"bm25": 0.7, "vector": 0.3},
+    QueryClass.LANGUAGE: {"bm25": 0.3, "vector": 0.7},
+    QueryClass.CODE: {"bm25": 0.4, "vector": 0.6},
+}
+# Set by hand until weights are fitted: a definition must lead for a symbol, words decide otherwise.
+RANKING_WEIGHTS: Mapping[QueryClass, Mapping[str, float]] = {
+    QueryClass.SYMBOL: {"bm25": 0.6, "vector": 0.2, "name": 0.3, "definition": 1.0, "noise": -0.15},
+    QueryClass.LANGUAGE: {"bm25": 0.35, "vector": 0.65, "name": 0.12, "definition": 0.1, "noise": -0.12},
+    QueryClass.CODE: {"bm25": 0.4, "vector": 0.6, "name": 0.05, "definition": 0.0, "noise": -0.05},
+}
+
+
+def contributions(candidates: Candidates, weights: Mapping[str, float]) -> dict[str, Scores]:
+    """Return each weighted signal's contribution to the candidates' scores; they add up to the score."""
+    return {label: weight * _normalised(SIGNALS[label](candidates)) for label, weight in weights.items() if weight}
+
+
+def _normalised(values: Scores) -> Scores:
+    """Scale to 0…1 within the pool; a signal that is constant over it says nothing and is 0."""
+    if not len(values) or values.max() == values.min():
+        return np.zeros(len(values))
+    scaled: Scores = (values - values.min()) / (values.max() - values.min())
+    return scaled

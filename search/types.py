@@ -1,0 +1,49 @@
+"""What a search gives back, in the one shape that the command line, the API and Python share."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Hit(BaseModel):
+    """A unit that answers, its score, the parts that add up to it, and the lines that matched."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rank: int
+    id: str
+    repository: str
+    path: str
+    start_line: int
+    end_line: int
+    language: str
+    kind: str
+    symbol: str
+    signature: str
+    docstring: str
+    purpose: str | None = None
+    score: float
+    parts: dict[str, float]
+    lines: tuple[int, ...]
+    text: str
+
+
+class Answer(BaseModel):
+    """The hits of one page and what is known of the whole list.
+
+    `complete` is the share of units that have vectors; `total` counts what can be listed; `notes`
+    say in words what was degraded. `query_class` is written as `class` in JSON.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    query: str
+    query_class: str
+    generation: int
+    complete: float
+    took_ms: float
+    total: int
+    probability: float | None = None
+    hits: tuple[Hit, ...]
+    notes: tuple[str, ...] = ()
+    timings_ms: dict[str, float] = {}
