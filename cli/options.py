@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, cast
 
 import click
 
 from indexer.errors import UsageError
 from indexer.settings import Settings
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
 
 def shared(function: Function) -> Function:
     """Add --index, --json, -q and -v to a command."""
-    options: tuple[Callable[[Any], Any], ...] = (
-        click.option("-v", "--verbose", is_flag=True, help="Say more, on standard error."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors."),
-        click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output."),
-        click.option(
-            "--index",
-            "folder",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Folder of the index (or FATHOM_INDEX).",
-        ),
-    )
-    for option in options:
-        function = option(function)
-    return function
+    path = click.Path(path_type=Path, file_okay=False)
+    decorated: Any = function
+    decorated = click.option("-v", "--verbose", is_flag=True, help="Say more, on standard error.")(decorated)
+    decorated = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")(decorated)
+    decorated = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")(decorated)
+    where = "Folder of the index (or FATHOM_INDEX)."
+    decorated = click.option("--index", "folder", type=path, help=where)(decorated)
+    return cast("Function", decorated)
 
 
 def settings(folder: Path | None, **changes: Any) -> Settings:
     """Return the settings with what the command line sets."""
     from pydantic import ValidationError
 
-    given = {name: value for name, value in {"index": folder, **changes}.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in {"index": folder, **changes}.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -46,4 +41,4 @@ def settings(folder: Path | None, **changes: Any) -> Settings:
 
 def standard_input(text: str) -> str:
     """Return a text, or what standard input holds where the text is "-"."""
-    return click.get_text_stream("stdin").read() if text == "-" else text
+    return sys.stdin.read() if text == "-" else text

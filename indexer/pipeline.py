@@ -124,7 +124,7 @@ class Pipeline:
         with ParserPool(self._processes) as pool:
             changed = self._changed(source, known, seen, skipped)
             for batch in _batches(pool.parse(changed), _STAGE_FILES):
-                self._stage(source, batch, live)
+                self._stage(batch, live)
                 if self._due():
                     self._publish(None)
         self._drop_missing(known, live, seen)
@@ -195,9 +195,7 @@ class Pipeline:
             yield _Work(entry, content_hash, before), file
         self._store.restamp(stamps)
 
-    def _stage(
-        self, source: Source, batch: Sequence[tuple[_Work, SourceFile, ParsedFile]], live: dict[str, int]
-    ) -> None:
+    def _stage(self, batch: Sequence[tuple[_Work, SourceFile, ParsedFile]], live: dict[str, int]) -> None:
         """Write a batch of parsed files to the store and to the BM25 index."""
         stale = [work.known.key for work, _, _ in batch if work.known is not None and work.known.staged]
         self._store.discard(stale)

@@ -27,7 +27,7 @@ class SkipReason(StrEnum):
     BINARY = "binary"
     GENERATED = "generated"
     VENDORED = "vendored"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - a reason, not a password
     UNREADABLE = "unreadable"
     SYMLINK = "symbolic link"
     SUBMODULE = "submodule"

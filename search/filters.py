@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from indexer.errors import QueryError
+from indexer.languages import LANGUAGES, by_name
 from indexer.types import Kind, Unit
 from search.patterns import Pattern, compile_names, glob_source, has_wildcard
 
@@ -94,40 +95,57 @@ def canonical_values(
     field: str,
     values: Sequence[str],
     position: int,
-    language_of: LanguageOf | None = None,
-    languages: Collection[str] = (),
+    language_name: LanguageOf,
+    languages: Collection[str] | None = None,
 ) -> tuple[str, ...]:
     """Return a field's values as a filter stores them: aliases resolved, decoration removed.
 
-    Raises QueryError, with suggestions, for an unknown kind or language. Without `language_of`
-    every language name is taken as written.
+    Raises QueryError, with suggestions, for an unknown kind or language; without `languages`, those
+    of the language table.
     """
     if field == "kind":
         return tuple(_kind(value, position) for value in values)
     if field == "lang":
-        return tuple(_language(value, position, language_of, languages) for value in values)
+        return tuple(_language(value, position, language_name, languages) for value in values)
     return tuple(_PLAIN.get(field, str)(value) for value in values)
+
+
+def known_language(name: str) -> str | None:
+    """Return the canonical name of a language or alias, "text" for files of no language, else None."""
+    if name.lower() == "text":
+        return "text"
+    language = by_name(name)
+    return language.name if language else None
 
 
 def misspelt_field(name: str) -> str | None:
     """Return the field that a name before a colon was meant for, or None if it is no near miss.
 
-    A near miss has a field's first letter and is one edit away from it, or from a longer name of
+    A near miss has a field's first letter, is one edit away from it, or two from a longer name of
     it, and is not a name that is common before a colon.
     """
     if name in _ORDINARY:
         return None
-    near = (known for known in _MEANT if known[0] == name[0] and _is_one_edit(name, known))
+    near = (known for known in _MEANT if known[0] == name[0] and _is_near(name, known, _slips(known)))
     return next((_MEANT[known] for known in near), None)
 
 
-def _is_one_edit(name: str, known: str) -> bool:
-    """Tell whether one insertion, deletion, replacement or swap of neighbours, or none, is between."""
+def _slips(known: str) -> int:
+    # Two edits away from the short names are "env", "page", "line", "log", "set" and many more.
+    return 2 if len(known) >= 6 else 1
+
+
+def _is_near(name: str, known: str, edits: int) -> bool:
+    """Tell whether so many insertions, deletions, replacements and swaps of neighbours are enough."""
     shorter = min(len(name), len(known))
     start = next((i for i in range(shorter) if name[i] != known[i]), shorter)
     ours, theirs = name[start:], known[start:]
-    swapped = ours[:2] == theirs[:2][::-1] and ours[2:] == theirs[2:]
-    return swapped or ours[1:] == theirs or ours == theirs[1:] or ours[1:] == theirs[1:]
+    if edits == 0 or not ours or not theirs:
+        return max(len(ours), len(theirs)) <= edits
+    steps = [(ours[1:], theirs[1:]), (ours[1:], theirs), (ours, theirs[1:])]
+    if ours[:2] == theirs[:2][::-1]:
+        steps.append((ours[2:], theirs[2:]))
+    return any(_is_near(left, right, edits - 1) for left, right in steps)
 
 
 def _symbol(value: str) -> str:
@@ -152,12 +170,13 @@ def _kind(value: str, position: int) -> str:
     raise QueryError(f"unknown kind {value!r} at column {position + 1}{hint}; kinds: {known}", position)
 
 
-def _language(value: str, position: int, language_of: LanguageOf | None, languages: Collection[str]) -> str:
-    if language_of is None or has_wildcard(value):
+def _language(value: str, position: int, language_name: LanguageOf, languages: Collection[str] | None) -> str:
+    if has_wildcard(value):
         return value.lower()
-    name = language_of(value)
+    name = language_name(value)
     if name is None:
-        hint = _hint(value.lower(), languages)
+        known = [language.name for language in LANGUAGES] if languages is None else languages
+        hint = _hint(value.lower(), known)
         raise QueryError(f"unknown language {value!r} at column {position + 1}{hint}", position)
     return name
 

@@ -9,43 +9,39 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 Key = TypeVar("Key", str, int)
 
 # The constant of the method's paper; the fused order changes little between 20 and 100.
 RECIPROCAL_K = 60.0
 
 
-def min_max(ranked: Sequence[tuple[Key, float]]) -> list[tuple[Key, float]]:
-    """Return the list, in its order, with scores scaled so that the least is 0 and the greatest 1.
+def min_max(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return (n,) scores scaled so that the least is 0 and the greatest 1; all equal: all 0.
 
-    All scores equal, as in a list of one: all 0. Raises ValueError for a score that is not finite.
+    Raises ValueError for a score that is not finite.
     """
-    scores = _finite(ranked)
-    if not scores or max(scores) == min(scores):
-        return [(key, 0.0) for key, _ in ranked]
-    # Halves, where the range itself would overflow.
-    half = 0.5 if math.isinf(max(scores) - min(scores)) else 1.0
-    least = min(scores) * half
-    span = max(scores) * half - least
-    return [(key, (score * half - least) / span) for key, score in ranked]
+    exact = _exact(scores)
+    if not exact.size or exact.min() == exact.max():
+        return np.zeros_like(exact)
+    scaled = _scaled(exact)
+    scaled -= scaled.min()
+    return _quotient(scaled, scaled.max())
 
 
-def z_score(ranked: Sequence[tuple[Key, float]]) -> list[tuple[Key, float]]:
-    """Return the list, in its order, with scores as deviations from the mean in standard deviations.
+def z_score(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return (n,) scores as deviations from their mean in standard deviations; all equal: all 0.
 
-    All scores equal: all 0. Raises ValueError for a score that is not finite.
+    Raises ValueError for a score that is not finite.
     """
-    scores = _finite(ranked)
-    if not scores or max(scores) == min(scores):
-        return [(key, 0.0) for key, _ in ranked]
-    # Scaled to 1 first, so that no square overflows or vanishes.
-    scale = max(map(abs, scores))
-    scaled = [score / scale for score in scores]
-    mean = math.fsum(scaled) / len(scaled)
-    deviation = math.sqrt(math.fsum((score - mean) ** 2 for score in scaled) / len(scaled))
-    if deviation == 0.0:  # they differ by less than a float can square
-        return [(key, 0.0) for key, _ in ranked]
-    return [(key, (score - mean) / deviation) for (key, _), score in zip(ranked, scaled, strict=True)]
+    exact = _exact(scores)
+    if not exact.size or exact.min() == exact.max():
+        return np.zeros_like(exact)
+    scaled = _scaled(exact)
+    scaled -= scaled.mean()
+    return _quotient(scaled, scaled.std())
 
 
 def weighted_sum(lists: Sequence[Sequence[tuple[Key, float]]], weights: Sequence[float]) -> list[tuple[Key, float]]:
@@ -60,7 +56,7 @@ def weighted_sum(lists: Sequence[Sequence[tuple[Key, float]]], weights: Sequence
     if not all(map(math.isfinite, weights)):
         raise ValueError(f"weights must be finite numbers, not {list(weights)}")
     for ranked in lists:
-        _finite(ranked)
+        _check_finite(ranked)
     shares = [[(key, weight * score) for key, score in ranked] for ranked, weight in zip(lists, weights, strict=True)]
     return _summed(shares)
 
@@ -77,11 +73,30 @@ def reciprocal_rank(lists: Sequence[Sequence[tuple[Key, float]]], k: float = REC
     return _summed([[(key, 1.0 / (k + rank)) for rank, (key, _) in enumerate(ranked, 1)] for ranked in lists])
 
 
-def _finite(ranked: Sequence[tuple[Key, float]]) -> list[float]:
+def _exact(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    exact = np.array(scores, dtype=np.float64)
+    if not np.isfinite(exact).all():
+        at = int(np.flatnonzero(~np.isfinite(exact))[0])
+        raise ValueError(f"score {at} is {exact[at]}, which cannot be compared")
+    return exact
+
+
+def _scaled(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    # By a power of two, which rounds nothing: no range or square of the result overflows or vanishes.
+    _, exponent = np.frexp(np.abs(scores).max())
+    scaled: NDArray[np.float64] = np.ldexp(scores, -exponent)
+    return scaled
+
+
+def _quotient(scores: NDArray[np.float64], divisor: np.float64) -> NDArray[np.float64]:
+    # The divisor is 0 where scores differ by less than a float can hold once scaled.
+    return scores / divisor if divisor > 0 else np.zeros_like(scores)
+
+
+def _check_finite(ranked: Sequence[tuple[Key, float]]) -> None:
     for key, score in ranked:
         if not math.isfinite(score):
             raise ValueError(f"the score of {key!r} is {score}, which cannot be compared")
-    return [float(score) for _, score in ranked]
 
 
 def _summed(lists: Sequence[Sequence[tuple[Key, float]]]) -> list[tuple[Key, float]]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, cast
 
-import re2  # type: ignore[import-untyped]
+import re2
 
 from indexer.errors import QueryError
 

@@ -6,7 +6,8 @@ Nothing is looked up, ranked or encoded here. The language, for one line:
 - `"exact phrase"`: a double quote that opens a token; `\"` and `\\` inside. Case counts if the phrase has
   an upper-case letter. Single quotes are ordinary characters.
 - `/regex/`, `/regex/i`: a slash that opens a token, up to the next slash, `\/` apart, which the white space
-  or the end must follow. Between the two no space stands at either edge. So `/usr/bin` and `a / b` are words.
+  or the end must follow. Between the two no space stands at either edge. So `/usr/bin`, `a / b` and what is
+  never closed, `/foo(bar`, are words.
 - `-word`, `-"phrase"`, `-/regex/`, `-lang:go`: exclusions. A word needs a letter and one more character.
 - `lang: repo: path: kind: sym: ext:`, with the value directly after the colon: globs, comma lists (any of
   them), quoted values. A colon followed by a space, a second colon, "//" or a closing sign is text.
@@ -24,7 +25,14 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from indexer.errors import QueryError
-from search.filters import FIELDS, FieldFilter, LanguageOf, canonical_values, misspelt_field
+from search.filters import (
+    FIELDS,
+    FieldFilter,
+    LanguageOf,
+    canonical_values,
+    known_language,
+    misspelt_field,
+)
 from search.patterns import MAX_PATTERN, Match, Pattern, compile_phrase, compile_regex
 from search.surface import code_marks, is_statement
 
@@ -60,10 +68,6 @@ _FIELD_LIKE = re.compile(r"([a-z]{3,12}):(?![\s:=,;)\]}]|//|$)")
 _VALUE = re.compile(r'(?:"((?:[^"\\]|\\.)*+)")?([^\s,]*)', re.S)
 _EXCLUDED_WORD = re.compile(r"[@#$./]?[^\W\d][\w+#.:-]")
 _ESCAPED = re.compile(r"\\([\"\\])")
-# A path has more slashes; what has none, or a last one with the wrong flags, may be an expression
-# that was not closed. It is one if it has what only expressions have; balanced brackets are not.
-_UNCLOSED = re.compile(r"/(?![/*])(?:[^/\\\s]|\\\S?)++(?:/[a-z]{1,2})?")
-_REGEX_SIGNS = re.compile(r"\\|\.[*+]|\(\?|\[\^|\||^/\^")
 # What does not count when a query is judged to be code or not: strings, expressions and fields.
 _STRING = r'"(?:[^"\\\n]|\\.)*+"'
 _SYNTAX = re.compile(
@@ -79,6 +83,11 @@ class Word:
     text: str
     position: int = 0
 
+    @property
+    def pattern(self) -> Pattern:
+        """The compiled pattern: the word as a whole, by smart case."""
+        return compile_phrase(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -86,6 +95,11 @@ class Phrase:
 
     text: str
     position: int = 0
+
+    @property
+    def pattern(self) -> Pattern:
+        """The compiled pattern: whole words, white space flexible, smart case."""
+        return compile_phrase(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,11 @@ class Regex:
     source: str
     ignore_case: bool = False
     position: int = 0
+
+    @property
+    def pattern(self) -> Pattern:
+        """The compiled pattern: `^` and `$` match at the ends of lines."""
+        return compile_regex(self.source, self.ignore_case, self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +140,11 @@ class Query:
 
     def required_patterns(self) -> tuple[Pattern, ...]:
         """Return the patterns of the phrases and regular expressions that a hit must match."""
-        return _compiled(self.phrases, self.regexes)
+        return _patterns(*self.phrases, *self.regexes)
 
     def excluded_patterns(self) -> tuple[Pattern, ...]:
         """Return the patterns of the words, phrases and expressions that a hit must not match."""
-        return _compiled((*self.excluded_words, *self.excluded_phrases), self.excluded_regexes)
+        return _patterns(*self.excluded_words, *self.excluded_phrases, *self.excluded_regexes)
 
 
 Item = Word | Phrase | Regex | FieldFilter
@@ -140,22 +159,23 @@ class _Clause:
     excluded: bool = False
 
 
-def parse(text: str, language_of: LanguageOf | None = None, languages: Collection[str] = ()) -> Query:
+def parse(text: str, language_name: LanguageOf = known_language, languages: Collection[str] | None = None) -> Query:
     """Read a query. Takes time in proportion to its length.
 
-    `language_of` gives the canonical name of a language, or None for an unknown one; `languages` are
-    the names to suggest then. Raises QueryError, with the position, and nothing else.
+    `language_name` gives the canonical name of a language, or None for an unknown one; `languages` are
+    the names to suggest then, by default all of the language table. Raises QueryError, with the
+    position, and nothing else.
     """
     _check_text(text)
     start, filters = _leading_filters(text)
     if _is_literal(text[start:]):
         clauses = [*filters, *(_word(match) for match in _TOKEN.finditer(text, start))]
         query = _gather(text, clauses)
-        return replace(_resolved(query, language_of, languages), literal=bool(query.words))
+        return replace(_resolved(query, language_name, languages), literal=bool(query.words))
     query = _gather(text, [*filters, *_clauses(text, start)])
     for regex in (*query.regexes, *query.excluded_regexes):
-        compile_regex(regex.source, regex.ignore_case, regex.position)
-    return _resolved(query, language_of, languages)
+        _ = regex.pattern  # refuses one that RE2 cannot use
+    return _resolved(query, language_name, languages)
 
 
 def unparse(query: Query) -> str:
@@ -239,28 +259,8 @@ def _read_phrase(text: str, at: int) -> _Clause | None:
 
 
 def _read_regex(text: str, at: int) -> _Clause | None:
-    if not text.startswith("/", at):
-        return None
     match = _REGEX.match(text, at)
-    if match is not None:
-        return _Clause(Regex(match[1], bool(match[2]), at), match.end())
-    if _opens_regex(text, at):
-        message = (
-            f"the regular expression at column {at + 1} is never closed: it ends in / or /i before"
-            " white space; put a backslash in front to search for the text itself"
-        )
-        raise QueryError(message, at)
-    return None
-
-
-def _opens_regex(text: str, at: int) -> bool:
-    """Tell whether a token that starts with a slash can only be meant as a regular expression."""
-    token = _TOKEN.match(text, at)
-    if token is None or not _UNCLOSED.fullmatch(token[0]):
-        return False
-    shape = token[0]
-    unbalanced = shape.count("(") > shape.count(")") or shape.count("[") > shape.count("]")
-    return unbalanced or _REGEX_SIGNS.search(shape) is not None
+    return _Clause(Regex(match[1], bool(match[2]), at), match.end()) if match else None
 
 
 def _read_field(text: str, at: int) -> _Clause | None:
@@ -368,22 +368,19 @@ def _is_condition(clause: _Clause) -> bool:
     return clause.excluded or not isinstance(clause.item, Word)
 
 
-def _resolved(query: Query, language_of: LanguageOf | None, languages: Collection[str]) -> Query:
+def _resolved(query: Query, language_name: LanguageOf, languages: Collection[str] | None) -> Query:
     filters = tuple(
         replace(
             field,
-            values=canonical_values(field.field, field.values, field.position, language_of, languages),
+            values=canonical_values(field.field, field.values, field.position, language_name, languages),
         )
         for field in query.filters
     )
     return replace(query, filters=filters)
 
 
-def _compiled(texts: tuple[Word | Phrase, ...], regexes: tuple[Regex, ...]) -> tuple[Pattern, ...]:
-    return (
-        *(compile_phrase(item.text) for item in texts),
-        *(compile_regex(regex.source, regex.ignore_case, regex.position) for regex in regexes),
-    )
+def _patterns(*items: Word | Phrase | Regex) -> tuple[Pattern, ...]:
+    return tuple(item.pattern for item in items)
 
 
 def _quoted(text: str) -> str:

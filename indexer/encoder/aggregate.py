@@ -9,8 +9,7 @@ from indexer.encoder.interface import Vectors
 
 def aggregate(blocks: Vectors) -> Vectors:
     """Return the normalised mean (dim,) of block vectors (n, dim), n ≥ 1."""
-    if len(blocks) == 1:
-        return blocks[0] / np.linalg.norm(blocks[0])
-    mean = blocks.mean(axis=0)
-    norm = float(np.linalg.norm(mean))
-    return mean / norm if norm > 0 else blocks[0]
+    mean: Vectors = blocks.mean(axis=0) if len(blocks) > 1 else blocks[0]
+    norm = np.float32(np.linalg.norm(mean))
+    # Blocks that cancel out leave no direction: the first one stands for the unit.
+    return np.divide(mean, norm) if norm > 0 else blocks[0].copy()

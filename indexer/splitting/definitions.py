@@ -104,28 +104,28 @@ def _definition(captures: Captures, source: bytes, language: Language) -> Defini
     node = captures[kind][0]
     body = captures["body"][0] if "body" in captures else None
     head = captures["head"][0] if "head" in captures else node
-    start, end = node.start_byte, node.end_byte
-    row = node.start_point.row
     raw = _raw_name(captures, source)
-    header = source[head.start_byte : body.start_byte if body is not None else end]
+    header = source[head.start_byte : node.end_byte if body is None else body.start_byte]
     if b"\n" in header:
         header = _without_comments(header[:_HEADER_BYTES], language)
-    definition = Definition(
+    return Definition(
         kind=_kind(kind, raw),
         name=_plain(raw),
         node=node,
         body=body,
-        start=start,
-        end=end,
-        first=row,
+        start=node.start_byte,
+        end=node.end_byte,
+        first=node.start_point.row,
         last=last_row(node),
         signature=one_line(header),
+        docstring=_inner_docstring(captures, source, language),
     )
+
+
+def _inner_docstring(captures: Captures, source: bytes, language: Language) -> str:
     if "doc" in captures:
-        definition.docstring = _quoted(captures["doc"][0])
-    elif language.name == "python" and body is not None:
-        definition.docstring = _python_docstring(source, body)
-    return definition
+        return _quoted(captures["doc"][0])
+    return _python_docstring(source, captures["body"][0]) if language.name == "python" else ""
 
 
 def _without_comments(header: bytes, language: Language) -> bytes:
@@ -187,6 +187,7 @@ def nest(found: Found, lines: Lines, language: Language) -> list[Definition]:
         if language.name == "haskell" and _continues(definition, kept, open_):
             kept[-1].last, kept[-1].end = definition.last, definition.end
             claimed = definition.last
+            open_.append(kept[-1])  # so that what the equation binds locally stays in it
             continue
         _lead(definition, found, lines, claimed + 1, language)
         claimed = max(claimed, definition.first)

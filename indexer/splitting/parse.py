@@ -68,7 +68,7 @@ def parse_file(request: ParseRequest) -> dict[str, Any]:
 
 
 def _record(text: str, file: SourceFile, grammar: bool) -> list[UnitSpan]:
-    """A corpus record is one unit; the splitter tells where its blocks may begin."""
+    """Return a corpus record as its one unit; the splitter tells where its blocks may begin."""
     last = max(1, text.count("\n") + (not text.endswith("\n")))
     language = by_name(file.language) if file.language and grammar else None
     cuts = sorted({line for unit in split_units(text, language).units for line in (unit.start_line, *unit.cuts)} - {1})

@@ -155,7 +155,8 @@ class SqliteStore:
                 "coalesce(sum(parsed = 0), 0), coalesce(sum(units), 0) FROM files WHERE live = 1"
             )[0]
             languages = pairs(
-                "SELECT language, count(*), sum(units), sum(size) FROM files WHERE live = 1 GROUP BY 1 ORDER BY 3 DESC, 1"
+                "SELECT language, count(*), sum(units), sum(size) FROM files WHERE live = 1 "
+                "GROUP BY 1 ORDER BY 3 DESC, 1"
             )
             kinds = pairs(
                 "SELECT u.kind, count(*) FROM units u JOIN files f USING (file_key) WHERE f.live = 1 "

@@ -45,6 +45,9 @@ def refused(text: str) -> QueryError:
         ("sort pth:src", 5, "unknown field 'pth' at column 6; did you mean 'path'"),
         ("-knid:class", 0, "did you mean 'kind'"),
         ("language:go", 0, "did you mean 'lang'"),
+        ("langauges:go", 0, "did you mean 'lang'"),
+        ("reposotry:x", 0, "did you mean 'repo'"),
+        ("x -extenson:py", 2, "did you mean 'ext'"),
         ("repository:flask", 0, "lang, repo, path, kind, sym, ext"),
         ("kind:gadget x", 0, "unknown kind 'gadget' at column 1"),
         ("x kind:clas", 2, "did you mean 'class'"),
@@ -62,9 +65,8 @@ def refused(text: str) -> QueryError:
         ("/" + "a" * 1_001 + "/", 0, "longer than 1,000"),
         (r"/(\pL{1,900}x)+/", 0, "too large"),
         ("/.{999}x.{999}/", 0, "too large"),
-        ("/foo(bar", 0, "never closed"),
-        (r"x /foo\d+", 2, "never closed"),
-        (r"/foo\d+/g", 0, "ends in / or /i"),
+        ("x lang:zzzzzz", 2, "unknown language 'zzzzzz' at column 3"),
+        ("x lang:go,pyton", 2, "did you mean 'python'"),
         ('"' + "a" * 1_001 + '"', 0, "at most 1,000"),
         ("path:" + "a" * 201, 0, "at most 200"),
         ("-a" + "b" * 1_000, 0, "at most 1,000"),
@@ -90,12 +92,15 @@ def test_a_faulty_query_is_refused_with_its_position(text: str, position: int, m
         "self.x:int",
         "text:foo next:Node exit:0 sum:int",
         "host:port foo:bar",
+        "env:prod page:2 line:3 log:x set:y key:value tag:v1 extends:x",
         "lang: python",
         "path::join path://x kind:=1 ext:)",
         "Lang:go",
         "find /usr/bin and /usr/lib",
         "difference between /bin and /usr/local/",
         "/foo(bar)",
+        "/foo(bar never closes",
+        "x /foo\\d+ /a.*b/g",
         "/users/[id]/page",
         "/boot/config-$(uname -r)  -a",
         "/Applications/Sublime\\ Text.app/x",
@@ -297,6 +302,19 @@ def test_filters_accept_units(text: str, expected: bool) -> None:
     assert parse(text).filters[0].accepts(unit()) is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("lang:py,GOLANG", ("python", "go")),
+        ("lang:Text", ("text",)),
+        ("-lang:c++", ("c++",)),
+        ("lang:R*", ("r*",)),
+    ],
+)
+def test_languages_are_resolved_by_the_language_table(text: str, values: tuple[str, ...]) -> None:
+    assert parse(text).filters[0].values == values
+
+
 def test_languages_are_resolved_by_the_function_given() -> None:
     aliases = {"py": "python", "python": "python", "rust": "rust"}
     query = parse("lang:PY,r*", lambda name: aliases.get(name.lower()), aliases.values())
@@ -348,6 +366,15 @@ def test_a_blank_phrase_cannot_be_compiled() -> None:
 def test_regular_expressions_match_by_line_and_smart_case(text: str, subject: str, expected: bool) -> None:
     (pattern,) = parse(text).required_patterns()
     assert (pattern.search(subject) is not None) is expected
+
+
+def test_each_word_phrase_and_expression_has_its_pattern() -> None:
+    query = parse('retry "Time  out" /x+y$/')
+    assert query.words[0].pattern.search("a RETRY") is not None
+    assert query.words[0].pattern.search("retrying") is None
+    assert query.phrases[0].pattern.search("Time\nout") is not None
+    assert query.phrases[0].pattern.search("time out") is None
+    assert query.regexes[0].pattern.search("xxy\nz") is not None
 
 
 def test_excluded_patterns_hold_words_phrases_and_expressions() -> None:
@@ -452,6 +479,8 @@ PIECES = [
     "import from ",
     "é\n",
     "a = ",
+    "repositoxxxx:a ",
+    "/a(",
 ]
 
 

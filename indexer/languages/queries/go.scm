@@ -7,9 +7,10 @@
   name: (field_identifier) @name
   body: (block)? @body) @method
 (type_declaration "(" (type_spec name: (type_identifier) @name
-  type: [(struct_type (field_declaration_list) @body) (interface_type) @body]) @class)
-(type_declaration "type" . (type_spec name: (type_identifier) @name
-  type: [(struct_type (field_declaration_list) @body) (interface_type)])) @class
+  type: [(struct_type (field_declaration_list) @body) (interface_type "{" @body)]) @class)
+((type_declaration . (type_spec name: (type_identifier) @name
+  type: [(struct_type (field_declaration_list) @body) (interface_type "{" @body)])) @class
+  (#not-match? @class "^type\\s*\\("))
 (source_file (var_declaration (var_spec
   name: (identifier) @name
   value: (expression_list . (func_literal body: (block) @body) .))) @function)
