@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cli.options import settings, shared
+from indexer.errors import UsageError
 
 
 @click.command("index")
@@ -40,6 +41,8 @@ def command(
     from indexer.index import writing
     from indexer.sources.factory import open_source
 
+    if name is not None and len(sources) > 1:
+        raise UsageError("--name names one source; index the others with commands of their own")
     chosen = settings(folder, processes=processes, include_vendored=include_vendored)
     opened = [
         open_source(

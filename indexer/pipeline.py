@@ -17,7 +17,7 @@ import numpy as np
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder
 from indexer.encoder.units import plan_unit
-from indexer.errors import IndexIncompatible
+from indexer.errors import IndexIncompatible, UsageError
 from indexer.lexical.interface import LexicalDocument
 from indexer.lexical.tokens import index_terms
 from indexer.publishing import Publisher
@@ -117,6 +117,7 @@ class Pipeline:
     def refresh(self, source: Source) -> None:
         """Bring one source up to date and publish it, searchable by BM25."""
         started = time.monotonic()
+        self._refuse_other_location(source)
         known = self._store.known_files(source.name)
         live = self._store.live_keys(source.name)
         skipped: list[Skipped] = []
@@ -230,6 +231,7 @@ class Pipeline:
         """Put what an interrupted run staged or encoded back on its way."""
         for file_key, key, unit in self._store.staged():
             self._publisher.add([_document(key, file_key, unit)])
+        self._publisher.remove(self._store.superseded())
         self._restore_vectors()
 
     # encoding
@@ -283,6 +285,14 @@ class Pipeline:
 
     def _time(self, step: str, started: float) -> None:
         self.summary.seconds[step] = self.summary.seconds.get(step, 0.0) + time.monotonic() - started
+
+    def _refuse_other_location(self, source: Source) -> None:
+        before = self._store.source(source.name)
+        if before is not None and before.location != source.location:
+            raise UsageError(
+                f"the index has a source {source.name!r} already, from {before.location}; "
+                "give this one another name with --name, or remove that one with `fathom remove`"
+            )
 
     def _refuse_other_model(self, folder: Path) -> None:
         manifest = self._publisher.manifest

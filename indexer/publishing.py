@@ -48,7 +48,7 @@ class Publisher:
         base = folder / self.manifest.lexical if self.manifest and not fresh else None
         self._lexical = lexical_writer(folder / LEXICAL / _WORK, base)
         self._lexical_changed = self.manifest is None or fresh
-        self._removed: list[int] = []
+        self._removed: set[int] = set()
         self._new: list[tuple[Keys, NDArray[np.float32]]] = []
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class Publisher:
             self._lexical.remove_file(key)
             self._lexical_changed = True
             if live:
-                self._removed.append(key)
+                self._removed.add(key)
 
     def add_vectors(self, keys: Sequence[int], vectors: Sequence[NDArray[np.float32]]) -> None:
         """Add unit vectors, each (dim,) of norm 1."""
@@ -83,12 +83,12 @@ class Publisher:
         """Move the generation; everything it names is on the disk before it is named."""
         generation = (self.manifest.generation if self.manifest else 0) + 1
         lexical, lexical_files = self._freeze_lexical(generation)
-        gone = self._store.unit_keys(self._removed)
+        gone = self._store.unit_keys(sorted(self._removed))
         segments, dead, recall = self._write_vectors(generation, gone)
         manifest = Manifest(
             generation=generation,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            documents=self._store.count_after(self._removed),
+            documents=self._store.count_after(sorted(self._removed)),
             encoded=sum(segment.count for segment in segments) - len(dead),
             fingerprint=self._fingerprint,
             depth=self._depth,
@@ -100,7 +100,7 @@ class Publisher:
         )
         self._store.publish(manifest, self._removed, report)
         self._previous, self.manifest = self.manifest, manifest
-        self._removed, self._new, self._lexical_changed = [], [], False
+        self._removed, self._new, self._lexical_changed = set(), [], False
         self._tidy()
         return manifest
 

@@ -1,120 +1,181 @@
-"""A git repository at a revision as a source, read from its objects: no work tree, hooks or submodules."""
+"""A git repository at a revision as a source, read from its objects: no work tree, hooks or submodules.
+
+Nothing is written to the repository; `clone.py` fetches what is elsewhere.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
-import os
-import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from types import MappingProxyType
 
 from indexer.errors import EnvironmentFailed, UsageError
+from indexer.sources.clone import SAFE_OPTIONS, GitFailed, clone, git_environment, run_git
 from indexer.sources.content import by_content, by_name
 from indexer.sources.ignore import Rules
 from indexer.sources.interface import Entry
+from indexer.sources.vendored import folder_reason
 from indexer.types import Skipped, SkipReason, SourceFile
 
-_SECONDS = 120
-_CLONE_SECONDS = 3_600
-_SYMLINK, _SUBMODULE = "120000", "160000"
-_SAFE = (
-    *("-c", "core.hooksPath=/dev/null", "-c", "http.followRedirects=false", "-c", "protocol.ext.allow=never"),
-    *("-c", "core.fsmonitor=false", "-c", "safe.directory=*"),
-)
+_IGNORE_FILE = ".fathomignore"
+_REGULAR = ("100644", "100755", "100664")
+_MODES = MappingProxyType({"120000": SkipReason.SYMLINK, "160000": SkipReason.SUBMODULE})
+# "<object> <type> <size>"; a missing object is answered in two words.
+_HEADER_FIELDS = 3
 
 
 @dataclass(frozen=True)
 class GitSource:
-    """The files of one commit of the repository in `folder`; `location` is what the user named."""
+    """The files of one commit of the repository in `folder`; `location` is what the user named.
+
+    Files that are committed are not ignored by `.gitignore`; `.fathomignore` applies.
+    """
 
     folder: Path
     name: str
     location: str
     revision: str
+    include_vendored: bool
     max_bytes: int
     kind: str = "git"
 
     def entries(self) -> Iterator[Entry | Skipped]:
-        """Yield every file in the order of its path, or why it is skipped."""
-        listing = git(["ls-tree", "-r", "-z", "--long", self.revision], self.folder)
-        rows = [_row(line) for line in listing.decode("utf-8", "backslashreplace").split("\0") if line]
+        """Yield every file in the order of its path, or why it is skipped; read one before the next."""
+        listing = run_git(["ls-tree", "-r", "-z", "--long", self.revision], self.folder)
+        rows = [_row(line) for line in listing.split(b"\0") if line]
         with _Blobs(self.folder) as blobs:
-            rules = self._rules(rows, blobs)
-            for mode, blob, size, path in rows:
-                yield self._entry(mode, blob, size, path, rules, blobs)
+            yield from self._walk(rows, self._rules(rows, blobs), blobs)
 
-    def _rules(self, rows: Sequence[tuple[str, str, int, str]], blobs: _Blobs) -> Rules:
+    def _walk(self, rows: Sequence[_Row], rules: Rules, blobs: _Blobs) -> Iterator[Entry | Skipped]:
+        verdicts = self._folder_verdicts(rows, rules)
+        said: set[str] = set()
+        for row in rows:
+            top = next((folder for folder in _folders(row.path) if verdicts[folder]), None)
+            if top is None:
+                yield self._entry(row, rules, blobs)
+            elif top not in said:
+                said.add(top)
+                reason = verdicts[top]
+                if reason is not None:
+                    yield Skipped(self.name, top, reason)
+
+    def _folder_verdicts(self, rows: Sequence[_Row], rules: Rules) -> dict[str, SkipReason | None]:
+        """Return why each folder ("a/b/") is skipped, or None."""
+        paths = {row.path for row in rows}
+        folders = {folder for path in paths for folder in _folders(path)}
+        return {folder: self._folder_verdict(folder, paths, rules) for folder in folders}
+
+    def _folder_verdict(self, folder: str, paths: Set[str], rules: Rules) -> SkipReason | None:
+        path = folder.rstrip("/")
+        above, _, name = path.rpartition("/")
+        if rules.ignores(path, folder=True):
+            return SkipReason.IGNORED
+        if self.include_vendored:
+            return None
+        prefix = f"{above}/" if above else ""
+        return folder_reason(name, lambda file: prefix + file in paths, lambda file: folder + file in paths)
+
+    def _rules(self, rows: Sequence[_Row], blobs: _Blobs) -> Rules:
         rules = Rules()
-        for _, blob, size, path in rows:
-            if path.rpartition("/")[2] == ".fathomignore" and size <= self.max_bytes:
-                rules = rules.within(path[: -len(".fathomignore")], blobs.read(blob).decode("utf-8", "replace"))
+        for row in sorted(rows, key=lambda row: row.path.count("/")):
+            folder, _, name = row.path.rpartition("/")
+            if name == _IGNORE_FILE and row.mode in _REGULAR and row.size <= self.max_bytes:
+                text = blobs.read(row.blob).decode("utf-8-sig", "replace")
+                rules = rules.within(f"{folder}/" if folder else "", text)
         return rules
 
-    def _entry(self, mode: str, blob: str, size: int, path: str, rules: Rules, blobs: _Blobs) -> Entry | Skipped:
-        reason = {_SYMLINK: SkipReason.SYMLINK, _SUBMODULE: SkipReason.SUBMODULE}.get(mode) or by_name(path)
-        if reason is None and any(path.startswith(at) and _ignored(rules, path) for at, _ in rules.specs):
+    def _entry(self, row: _Row, rules: Rules, blobs: _Blobs) -> Entry | Skipped:
+        if not row.readable:
+            return Skipped(self.name, row.path, SkipReason.UNREADABLE, "its name is not UTF-8")
+        reason = _MODES.get(row.mode)
+        if reason is None and rules.ignores(row.path, folder=False):
             reason = SkipReason.IGNORED
+        reason = reason or by_name(row.path)
         if reason is not None:
-            return Skipped(self.name, path, reason)
-        if size > self.max_bytes:
-            return Skipped(self.name, path, SkipReason.TOO_LARGE, f"{size} bytes")
-        return Entry(path, blob, partial(self._read, path, blob, blobs))
+            return Skipped(self.name, row.path, reason)
+        if row.size > self.max_bytes:
+            return Skipped(self.name, row.path, SkipReason.TOO_LARGE, f"{row.size} bytes")
+        return Entry(row.path, row.blob, partial(self._read, row, blobs))
 
-    def _read(self, path: str, blob: str, blobs: _Blobs) -> SourceFile | Skipped:
-        content = blobs.read(blob)
-        reason = by_content(path, content)
-        return Skipped(self.name, path, reason) if reason else SourceFile(self.name, path, content)
+    def _read(self, row: _Row, blobs: _Blobs) -> SourceFile | Skipped:
+        content = blobs.read(row.blob)
+        reason = by_content(row.path, content)
+        return Skipped(self.name, row.path, reason) if reason else SourceFile(self.name, row.path, content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of `git ls-tree`; `readable` tells whether the path is UTF-8."""
+
+    mode: str
+    blob: str
+    size: int
+    path: str
+    readable: bool
 
 
 class _Blobs:
-    """One `git cat-file --batch` that answers for blob after blob."""
+    """One `git cat-file --batch` that answers for blob after blob, for one thread."""
 
     def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            ["git", *_SAFE, "cat-file", "--batch"],
-            cwd=folder,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> _Blobs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
 
     def read(self, blob: str) -> bytes:
-        """Return a blob's content."""
-        source, sink = self._process.stdin, self._process.stdout
-        if source is None or sink is None:
-            raise EnvironmentFailed("git cat-file has no pipes")
-        source.write(f"{blob}\n".encode())
-        source.flush()
-        header = sink.readline().split()
-        if len(header) != 3:
-            raise EnvironmentFailed(f"git has no object {blob}: the repository is damaged or incomplete")
-        content = sink.read(int(header[2]) + 1)
-        return content[:-1]
+        """Return a blob's content; raise EnvironmentFailed if it is not there."""
+        if self._process is None:
+            self._process = self._start()
+        sink, answers = self._process.stdin, self._process.stdout
+        try:
+            if sink is None or answers is None:
+                raise BrokenPipeError
+            sink.write(f"{blob}\n".encode())
+            sink.flush()
+            header = answers.readline().split()
+            if len(header) == _HEADER_FIELDS:
+                size = int(header[2])
+                content = answers.read(size + 1)
+                if len(content) == size + 1:
+                    return content[:-1]
+        except BrokenPipeError:
+            pass  # the same as no answer
+        raise EnvironmentFailed(f"git has no object {blob} in {self._folder}: the repository is damaged or incomplete")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["git", *SAFE_OPTIONS, "cat-file", "--batch"],
+            cwd=self._folder,
+            env=git_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
 
 
-def open_git(text: str, revision: str, name: str | None, cache: Path, max_bytes: int) -> GitSource:
-    """Open a local repository or a clone of a URL at a revision ("" for its HEAD)."""
+def open_git(
+    text: str, revision: str, *, name: str | None, cache: Path, include_vendored: bool, max_bytes: int
+) -> GitSource:
+    """Open a local repository or a clone of a URL at a revision ("" for its HEAD).
+
+    Raises UsageError for an address or a revision that cannot be, EnvironmentFailed where git fails.
+    """
     remote = "://" in text
-    folder = _clone(text, cache) if remote else Path(text).resolve()
-    commit = resolve(folder, revision or "HEAD", text)
+    folder = clone(text, cache) if remote else Path(text).resolve()
+    commit = _resolve(folder, revision, text)
     location = text if remote else str(folder)
-    return GitSource(folder, name or _base(text), location, commit, max_bytes)
+    return GitSource(folder, name or _base(location), location, commit, include_vendored, max_bytes)
 
 
 def is_repository(path: Path) -> bool:
@@ -127,99 +188,34 @@ def is_bare(path: Path) -> bool:
     return (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()
 
 
-def resolve(folder: Path, revision: str, shown: str) -> str:
-    """Return the commit that a revision names; raise UsageError for one that is not there."""
+def _resolve(folder: Path, revision: str, shown: str) -> str:
+    """Return the commit that a revision names."""
+    named = f"{revision or 'HEAD'}^{{commit}}"
     try:
-        output = git(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], folder)
-    except EnvironmentFailed as error:
-        raise UsageError(f"the repository {shown} has no revision {revision!r}") from error
+        output = run_git(["rev-parse", "--verify", "--quiet", "--end-of-options", named], folder)
+    except GitFailed as error:
+        wanted = f"no revision {revision!r}; name a commit, branch or tag of it" if revision else "no commit yet"
+        raise UsageError(f"the repository {shown} has {wanted}") from error
     return output.decode().split()[-1]
 
 
-def git(arguments: Sequence[str], folder: Path, seconds: int = _SECONDS) -> bytes:
-    """Run git without prompts, hooks or redirects; return its output; raise EnvironmentFailed."""
-    command = ["git", *_SAFE, *arguments]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=_environment(), capture_output=True, timeout=seconds, check=False
-        )
-    except FileNotFoundError as error:
-        raise EnvironmentFailed("git is not installed; install it, or index the folder itself") from error
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentFailed(f"git {arguments[0]} took more than {seconds} s") from error
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise EnvironmentFailed(f"git {arguments[0]} failed: {words[-1]}")
-    return done.stdout
+def _row(line: bytes) -> _Row:
+    facts, _, name = line.partition(b"\t")
+    mode, _, blob, size = facts.decode().split()
+    path = name.decode("utf-8", "backslashreplace")
+    if not (size == "-" or size.isdigit()):
+        raise EnvironmentFailed(f"git has no object {blob} ({path}): the repository is damaged or incomplete")
+    return _Row(mode, blob, 0 if size == "-" else int(size), path, path.encode() == name)
 
 
-def _environment() -> dict[str, str]:
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR")
-        if name in os.environ
-    }
-    return {
-        **kept,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "https",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-    }
+def _folders(path: str) -> Iterator[str]:
+    """Yield the folders a path lies in, outermost first, each ending in "/"."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[: at + 1]
+        at = path.find("/", at + 1)
 
 
-def _clone(url: str, cache: Path) -> Path:
-    """Clone a URL into the cache, bare, or fetch what is new; a killed clone leaves nothing behind."""
-    _check_url(url)
-    folder = cache / "git" / hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
-    if folder.is_dir():
-        git(
-            ["fetch", "--quiet", "--prune", "--no-recurse-submodules", "origin", "+refs/*:refs/*"],
-            folder,
-            _CLONE_SECONDS,
-        )
-        return folder
-    partial_clone = folder.with_suffix(".part")
-    shutil.rmtree(partial_clone, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    git(
-        ["clone", "--quiet", "--bare", "--no-recurse-submodules", "--", url, str(partial_clone)],
-        folder.parent,
-        _CLONE_SECONDS,
-    )
-    partial_clone.rename(folder)
-    return folder
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise UsageError(f"cannot clone {url!r}: only https addresses are read")
-    try:
-        address = ipaddress.ip_address(parts.hostname)
-    except ValueError:
-        local = parts.hostname == "localhost" or parts.hostname.endswith((".localhost", ".local", ".internal"))
-    else:
-        local = not address.is_global
-    if local:
-        raise UsageError(f"cannot clone {url!r}: its host is internal")
-
-
-def _row(line: str) -> tuple[str, str, int, str]:
-    facts, _, path = line.partition("\t")
-    mode, _, blob, size = facts.split()
-    return mode, blob, 0 if size == "-" else int(size), path
-
-
-def _ignored(rules: Rules, path: str) -> bool:
-    parts = path.split("/")
-    folders = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-    return any(_rule(rules, folder, folder=True) for folder in folders) or _rule(rules, path, folder=False)
-
-
-def _rule(rules: Rules, path: str, *, folder: bool) -> bool:
-    return Rules(tuple(entry for entry in rules.specs if path.startswith(entry[0]))).ignores(path, folder=folder)
-
-
-def _base(text: str) -> str:
-    return text.rstrip("/").rpartition("/")[2].removesuffix(".git") or text
+def _base(location: str) -> str:
+    place = location.rstrip("/").removesuffix("/.git")
+    return place.rpartition("/")[2].removesuffix(".git") or place

@@ -1,4 +1,7 @@
-"""What every source can do: name its files, tell cheaply whether one changed, and read it."""
+"""What every source can do: name its files, tell cheaply whether one changed, and read it.
+
+No file is opened here.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +22,23 @@ class Entry:
 
 
 class Source(Protocol):
-    """A named place of files. `revision` is the commit, where there is one."""
+    """A named place of files. `revision` is the commit, where there is one, else ""."""
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """What the files' `repository` field says."""
 
     @property
     def kind(self) -> str:
-        """Return "folder", "git" or "corpus"."""
+        """The kind of source: "folder", "git" or "corpus"."""
 
     @property
     def location(self) -> str:
-        """The absolute path or the address."""
+        """The absolute path or the URL."""
 
     @property
     def revision(self) -> str:
-        """The commit, or "" where there is none."""
+        """The commit that is read, or ""."""
 
     def entries(self) -> Iterator[Entry | Skipped]:
-        """Yield every file in a fixed order, or why it is skipped."""
+        """Yield every file in the order of its path, or why it is skipped."""

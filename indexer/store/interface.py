@@ -197,6 +197,12 @@ class StoreWriter(Protocol):
     def save_vectors(self, encoded: Iterable[UnitVectors]) -> None:
         """Write the blocks of units and their new vectors durably."""
 
+    def superseded(self) -> list[int]:
+        """Return the keys of live files of which a newer version is staged."""
+
+    def source(self, name: str) -> SourceRow | None:
+        """Return a source by its name."""
+
     def live(self) -> Iterator[tuple[int, int, Unit]]:
         """Yield (file key, unit key, unit) of everything live."""
 

@@ -250,6 +250,22 @@ class SqliteStore:
         """Yield (file key, unit key, unit) of everything staged."""
         return self._units_where_live(0)
 
+    def superseded(self) -> list[int]:
+        """Return the keys of live files of which a newer version is staged."""
+        sql = (
+            "SELECT l.file_key FROM files s JOIN files l ON l.repository = s.repository AND l.path = s.path "
+            "AND l.live = 1 WHERE s.live = 0 ORDER BY 1"
+        )
+        with self._errors() as connection:
+            return [row[0] for row in connection.execute(sql)]
+
+    def source(self, name: str) -> SourceRow | None:
+        """Return a source by its name."""
+        sql = "SELECT name, kind, location, revision, indexed_at FROM sources WHERE name = ?"
+        with self._errors() as connection:
+            row = connection.execute(sql, (name,)).fetchone()
+        return None if row is None else SourceRow(*row)
+
     def live(self) -> Iterator[tuple[int, int, Unit]]:
         """Yield (file key, unit key, unit) of everything live."""
         return self._units_where_live(1)
