@@ -36,4 +36,8 @@ def verify(folder: Path) -> str:
 
 def _hash(path: Path) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, _blake2b).hexdigest()
+
+
+def _blake2b() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=32)

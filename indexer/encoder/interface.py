@@ -47,3 +47,10 @@ def check_depth(depth: int, depths: tuple[int, ...]) -> None:
     """Raise UsageError, with the list, for a depth at which the model has no exit."""
     if depth not in depths:
         raise UsageError(f"the model has no exit at depth {depth}; it has {', '.join(map(str, depths))}")
+
+
+def check_window(token_ids: Sequence[Ids], window: int) -> None:
+    """Raise UsageError for a block that does not fit the window: nothing is cut off in silence."""
+    longest = max(map(len, token_ids), default=0)
+    if longest > window:
+        raise UsageError(f"a block has {longest} tokens and the model's window {window}; cut it into blocks first")

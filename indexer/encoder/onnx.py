@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from indexer.encoder.files import verify
-from indexer.encoder.interface import Ids, Tokens, Vectors, check_depth
+from indexer.encoder.interface import Ids, Tokens, Vectors, check_depth, check_window
 
-# Padded tokens of a batch: enough to fill the cores, small enough to stay in the cache.
+# Tokens of a batch: enough to fill the cores, small enough to stay in the cache and bound the memory.
 _BATCH_TOKENS = 2_048
 
 
@@ -28,7 +29,7 @@ class OnnxEncoder:
         self.dimension: int = config["dimension"]
         self.depths: tuple[int, ...] = tuple(config["depths"])
         self.window: int = config["window"]
-        self._special = (config["pad_id"], config["start_id"], config["end_id"])
+        self._special = (config["start_id"], config["end_id"])
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._session = _session(folder / "model.onnx", threads)
 
@@ -49,24 +50,19 @@ class OnnxEncoder:
         ]
 
     def encode(self, token_ids: Sequence[Ids], depth: int) -> Vectors:
-        """Return vectors (n, dimension) of norm 1 in the order given."""
+        """Return vectors (n, dimension) of norm 1 in the order given; UsageError for an unknown depth."""
         check_depth(depth, self.depths)
+        check_window(token_ids, self.window)
         result = np.empty((len(token_ids), self.dimension), dtype=np.float32)
         for rows in _batches([len(ids) for ids in token_ids]):
-            vectors = self._session.run(None, self._inputs([token_ids[row] for row in rows]))[0]
-            result[rows] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            result[rows] = self._session.run(None, {"ids": self._inputs([token_ids[row] for row in rows])})[0]
         return result
 
-    def _inputs(self, batch: Sequence[Ids]) -> dict[str, Any]:
-        pad, start, end = self._special
-        longest = max(len(ids) for ids in batch) + 2
-        ids = np.full((len(batch), longest), pad, dtype=np.int64)
-        mask = np.zeros((len(batch), longest), dtype=np.int64)
-        for row, tokens in enumerate(batch):
-            ids[row, 0], ids[row, len(tokens) + 1] = start, end
-            ids[row, 1 : len(tokens) + 1] = tokens
-            mask[row, : len(tokens) + 2] = 1
-        return {"ids": ids, "mask": mask}
+    def _inputs(self, batch: Sequence[Ids]) -> Ids:
+        ids = np.empty((len(batch), len(batch[0]) + 2), dtype=np.int32)
+        ids[:, 0], ids[:, -1] = self._special
+        ids[:, 1:-1] = np.stack(batch)
+        return ids
 
 
 def default_model_folder() -> Path:
@@ -90,12 +86,13 @@ def _session(path: Path, threads: int) -> Any:
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield rows in batches of like length, each within the token budget."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
-        if batch and (len(batch) + 1) * (lengths[batch[0]] + 2) > _BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
+    """Yield rows in batches of one length each, within the token budget.
+
+    Padding would change the order of sums, and with it, after rounding to bytes, a text's vector.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+    for length, group in groupby(order, key=lambda row: lengths[row]):
+        rows = list(group)
+        size = max(1, _BATCH_TOKENS // (length + 2))
+        for first in range(0, len(rows), size):
+            yield rows[first : first + size]

@@ -5,6 +5,7 @@ Every token is in exactly one block. No tokeniser and no model here.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
@@ -28,10 +29,10 @@ def cut_blocks(
     else at a line's end, else inside a line. Lines end at a line feed only.
     """
     count = len(starts)
-    breaks = [at for at, character in enumerate(text) if character == "\n"]
     if count <= window:
-        return (Block(start_line, start_line + _line(breaks, max(0, len(text) - 1)), 0, count),)
-    lines = np.searchsorted(np.array(breaks), starts, side="left")
+        return (Block(start_line, start_line + text.count("\n", 0, max(0, len(text) - 1)), 0, count),)
+    breaks = [match.start() for match in re.finditer("\n", text)]
+    lines = np.searchsorted(np.array(breaks, dtype=np.int64), starts, side="left")
     statements = _first_tokens(lines, [cut - start_line for cut in cuts])
     line_starts = (np.flatnonzero(np.diff(lines)) + 1).tolist()
     blocks, first = [], 0
@@ -49,7 +50,7 @@ def _end(first: int, count: int, window: int, statements: list[int], line_starts
     # What is left is shared evenly, so that no tiny block remains at the end.
     wanted = -(-(count - first) // -(-(count - first) // window))
     for places in (statements, line_starts):
-        place = _nearest(places, first + int(wanted * _FILL), first + wanted, first + window)
+        place = _nearest(places, first + max(1, int(wanted * _FILL)), first + wanted, first + window)
         if place is not None:
             return place
     return first + wanted
@@ -64,7 +65,3 @@ def _nearest(places: list[int], least: int, wanted: int, most: int) -> int | Non
 def _first_tokens(lines: NDArray[np.int64], wanted: Sequence[int]) -> list[int]:
     """Return the first token at or after each wanted line (0-based), ascending and distinct."""
     return sorted({int(place) for place in np.searchsorted(lines, np.array(wanted, dtype=np.int64))} - {0, len(lines)})
-
-
-def _line(breaks: list[int], character: int) -> int:
-    return bisect_left(breaks, character)

@@ -18,6 +18,9 @@ from indexer.types import Kind
 
 # Deeper definitions stay in the one they stand in: a bound on work, far above what people write.
 _MAX_DEPTH = 32
+# Levels of the tree in which a definition may start: a chain of ten thousand operators takes the query
+# eight seconds otherwise, and no definition of the standard library lies deeper.
+_QUERY_DEPTH = 128
 _KINDS = ("function", "method", "class")
 _DOCSTRING = re.compile(rb"[rRuU]?(\"\"\"|'''|\"|')(.*?)(?<!\\)\1", re.S)
 _ARGUMENTS = re.compile(r"<[^<>]*>(?=::|\.)")
@@ -60,7 +63,9 @@ def find(grammar: Grammar, root: tree_sitter.Node, source: bytes, language: Lang
     found: dict[int, Definition] = {}
     leads: dict[int, int] = {}
     documents: dict[int, str] = {}
-    for _, captures in tree_sitter.QueryCursor(grammar.query).matches(root):
+    cursor = tree_sitter.QueryCursor(grammar.query)
+    cursor.set_max_start_depth(_QUERY_DEPTH)
+    for _, captures in cursor.matches(root):
         if "lead" in captures:
             _add_lead(captures, leads, documents)
             continue

@@ -21,6 +21,8 @@ from indexer.types import Kind, UnitSpan
 # Nested sections, mappings and lists: a document's statements lie deeper than a function's.
 _DOCUMENT_DEPTH = 8
 _REST = -1
+# A tree that is one error with this many children tells nothing, and a query takes their square in time.
+_HOPELESS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ def split_units(text: str, language: Language | None) -> Split:
     # A grammar may take NUL for the end of the file; a space keeps every position.
     source = text.encode("utf-8", "replace").replace(b"\0", b" ")
     root = grammar.parse(source).root_node
+    if root.is_error and root.child_count > _HOPELESS:
+        return Split(line_units(lines), parsed=False)
     if language.document:
         return Split(_document(grammar, root, source, lines, language), parsed=True)
     return Split(_code(grammar, root, source, lines, language), parsed=True)

@@ -20,15 +20,14 @@ from safetensors.numpy import load_file
 
 from indexer.encoder.files import write_hashes
 
-# Weights a scale: each run of this many inputs of an output channel has a scale of its own.
-BLOCK = 64
-_BITS = 8
-_ZERO = 128
-# int8 multiplication with a scale for each row and block of the activations: a text's vector does
-# not depend on its batch.
-_ACCURACY = 4
+# GELU never falls below this; added to its output, the whole byte is used for what is above.
+_GELU_LEAST = np.float32(0.17001)
+# A row of zeros has a scale too.
+_LEAST = np.float32(1e-9)
 # Tokens of text a block may have: the base model was trained on 128 and holds up to 256.
 WINDOW = 254
+_MICROSOFT = "com.microsoft"
+_FUSED = frozenset({"BiasGelu", "MatMulIntegerToFloat", "MultiHeadAttention", "SkipLayerNormalization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,6 @@ class Shape:
     layers: int
     hidden: int
     heads: int
-    inner: int
     positions: int
     epsilon: float
 
@@ -49,67 +47,37 @@ class _Graph:
     def __init__(self, weights: dict[str, NDArray[np.float32]], shape: Shape, *, quantised: bool) -> None:
         self.weights, self.shape, self.quantised = weights, shape, quantised
         self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
 
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name)
         return name
 
+    def axis(self, number: int) -> str:
+        return self.constant(f"axis{number}", np.array([number]))
+
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        domain = "com.microsoft" if kind in {"MatMulNBits", "Gelu", "SkipLayerNormalization"} else ""
+        domain = _MICROSOFT if kind in _FUSED else ""
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes))
         return name
 
-    def linear(self, source: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str) -> str:
-        """Multiply by `weight` (outputs, inputs) and add `bias`."""
-        if not self.quantised:
-            product = self.node("MatMul", [source, self.constant(f"{name}.w", weight.T)], f"{name}.product")
-        else:
-            packed, scales = quantise(weight)
-            inputs = [source, self.constant(f"{name}.q", packed), self.constant(f"{name}.s", scales)]
-            product = self.node(
-                "MatMulNBits",
-                inputs,
-                f"{name}.product",
-                K=weight.shape[1],
-                N=weight.shape[0],
-                bits=_BITS,
-                block_size=BLOCK,
-                accuracy_level=_ACCURACY,
-            )
-        return self.node("Add", [product, self.constant(f"{name}.b", bias)], name)
-
-    def skip_norm(self, source: str, skip: str, prefix: str, name: str) -> str:
-        """Add two tensors and normalise the sum."""
-        gamma = self.constant(f"{name}.gamma", self.weights[f"{prefix}.weight"])
-        beta = self.constant(f"{name}.beta", self.weights[f"{prefix}.bias"])
-        return self.node("SkipLayerNormalization", [source, skip, gamma, beta], name, epsilon=self.shape.epsilon)
-
-
-def quantise(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return `weight` (n, k) as bytes (n, k / BLOCK, BLOCK) around 128 and a scale a block (n · k / BLOCK)."""
-    blocks = weight.reshape(len(weight), -1, BLOCK)
-    scales = np.maximum(np.abs(blocks).max(axis=2), 1e-12) / 127
-    packed = np.rint(blocks / scales[..., None]).astype(np.int16) + _ZERO
-    return packed.astype(np.uint8), scales.astype(np.float32).reshape(-1)
+    def parameters(self, prefix: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self.weights[f"{prefix}.weight"], self.weights[f"{prefix}.bias"]
 
 
 def build(weights: dict[str, NDArray[np.float32]], shape: Shape, *, quantised: bool = True) -> onnx.ModelProto:
-    """Return a model from `ids` and `mask` (n, tokens) int64 to `vectors` (n, hidden), not yet of norm 1."""
+    """Return a model from `ids` (n, tokens) int32, without padding, to `vectors` (n, hidden) of norm 1."""
     graph = _Graph(weights, shape, quantised=quantised)
     state = _embeddings(graph)
-    graph.node("Unsqueeze", ["mask", graph.constant("axes12", np.array([1, 2]))], "mask4")
-    graph.node("Cast", ["mask4"], "maskf", to=TensorProto.FLOAT)
-    graph.node("Sub", [graph.constant("one", np.array(1, np.float32)), "maskf"], "hidden_tokens")
-    graph.node("Mul", ["hidden_tokens", graph.constant("low", np.array(-10_000, np.float32))], "bias")
     for layer in range(shape.layers):
         state = _layer(graph, state, layer)
-    _pool(graph, state)
-    ids, mask = (helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "tokens"]) for name in ("ids", "mask"))
+    graph.node("ReduceMean", [state, graph.axis(1)], "mean", keepdims=0)
+    graph.node("LpNormalization", ["mean"], "vectors", axis=-1, p=2)
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["n", "tokens"])
     out = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", shape.hidden])
-    proto = helper.make_graph(graph.nodes, "encoder", [ids, mask], [out], graph.constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(proto, opset_imports=opsets, ir_version=9, producer_name="fathom")
+    proto = helper.make_graph(graph.nodes, "encoder", [ids], [out], list(graph.constants.values()))
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
+    return helper.make_model(proto, opset_imports=opsets, ir_version=10, producer_name="fathom")
 
 
 def _embeddings(graph: _Graph) -> str:
@@ -117,71 +85,129 @@ def _embeddings(graph: _Graph) -> str:
     words = weights["embeddings.word_embeddings.weight"]
     places = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
     if graph.quantised:
-        scales = np.maximum(np.abs(words).max(axis=1, keepdims=True), 1e-12) / 127
-        graph.constant("words", np.rint(words / scales).astype(np.int8))
-        graph.node("Gather", ["words", "ids"], "words.q")
+        scales = np.maximum(np.abs(words).max(axis=1, keepdims=True), _LEAST) / np.float32(127)
+        graph.node("Gather", [graph.constant("words", np.rint(words / scales).astype(np.int8)), "ids"], "words.q")
         graph.node("Cast", ["words.q"], "words.f", to=TensorProto.FLOAT)
-        graph.node("Gather", [graph.constant("word_scales", scales.astype(np.float32)), "ids"], "words.s")
+        graph.node("Gather", [graph.constant("word_scales", scales), "ids"], "words.s")
         graph.node("Mul", ["words.f", "words.s"], "words.v")
     else:
         graph.node("Gather", [graph.constant("words", words), "ids"], "words.v")
-    graph.node("Shape", ["ids"], "shape")
-    graph.node("Gather", ["shape", graph.constant("i1", np.array([1]))], "length")
-    zero, axis = graph.constant("z", np.array([0])), graph.constant("a0", np.array([0]))
-    graph.node("Slice", [graph.constant("places", places), zero, "length", axis], "places.v")
+    graph.node("Shape", ["ids"], "length", start=1, end=2)
+    graph.node("Shape", ["ids"], "rows")
+    graph.node("Concat", ["rows", graph.constant("rest", np.array([-1]))], "rows3", axis=0)
+    held = graph.constant("places", places[: WINDOW + 2])
+    graph.node("Slice", [held, graph.constant("first", np.array([0])), "length", graph.axis(0)], "places.v")
     graph.node("Add", ["words.v", "places.v"], "embedded")
-    gamma = graph.constant("ln0.g", weights["embeddings.LayerNorm.weight"])
-    beta = graph.constant("ln0.b", weights["embeddings.LayerNorm.bias"])
-    return graph.node("LayerNormalization", ["embedded", gamma, beta], "state0", epsilon=graph.shape.epsilon, axis=-1)
+    gamma, beta = graph.parameters("embeddings.LayerNorm")
+    inputs = ["embedded", graph.constant("state0.gamma", gamma), graph.constant("state0.beta", beta)]
+    return graph.node("LayerNormalization", inputs, "state0", epsilon=graph.shape.epsilon, axis=-1)
 
 
 def _layer(graph: _Graph, state: str, layer: int) -> str:
     prefix, name = f"encoder.layer.{layer}", f"l{layer}"
-    attended = _attention(graph, state, prefix, name)
-    dense = f"{prefix}.attention.output.dense"
-    out = graph.linear(attended, graph.weights[f"{dense}.weight"], graph.weights[f"{dense}.bias"], f"{name}.out")
-    middle = graph.skip_norm(out, state, f"{prefix}.attention.output.LayerNorm", f"{name}.middle")
-    up, down = f"{prefix}.intermediate.dense", f"{prefix}.output.dense"
-    inner = graph.linear(middle, graph.weights[f"{up}.weight"], graph.weights[f"{up}.bias"], f"{name}.up")
-    active = graph.node("Gelu", [inner], f"{name}.gelu")
-    outer = graph.linear(active, graph.weights[f"{down}.weight"], graph.weights[f"{down}.bias"], f"{name}.down")
-    return graph.skip_norm(outer, middle, f"{prefix}.output.LayerNorm", f"{name}.state")
+    attended = _attention(graph, state, f"{prefix}.attention.self", name)
+    out = _linear(graph, attended, *graph.parameters(f"{prefix}.attention.output.dense"), f"{name}.out")
+    middle = _skip_norm(graph, out, state, f"{prefix}.attention.output.LayerNorm", f"{name}.middle")
+    weight, bias = graph.parameters(f"{prefix}.intermediate.dense")
+    inner = _linear(graph, middle, weight, None, f"{name}.up")
+    active = graph.node("BiasGelu", [inner, graph.constant(f"{name}.up.b", bias)], f"{name}.gelu")
+    outer = _linear(graph, active, *graph.parameters(f"{prefix}.output.dense"), f"{name}.down", least=_GELU_LEAST)
+    return _skip_norm(graph, outer, middle, f"{prefix}.output.LayerNorm", f"{name}.state")
 
 
 def _attention(graph: _Graph, state: str, prefix: str, name: str) -> str:
-    shape = graph.shape
-    size = shape.hidden // shape.heads
-    parts = [f"{prefix}.attention.self.{part}" for part in ("query", "key", "value")]
-    weight = np.concatenate([graph.weights[f"{part}.weight"] for part in parts])
-    bias = np.concatenate([graph.weights[f"{part}.bias"] for part in parts])
-    # The query's share carries the softmax's scale, so that no pass over the scores is needed for it.
-    scale = np.ones(len(bias), np.float32)
-    scale[: shape.hidden] = size**-0.5
-    joined = graph.linear(state, weight * scale[:, None], bias * scale, f"{name}.qkv")
-    split = graph.constant(f"{name}.split", np.array([shape.hidden] * 3))
+    parts = [graph.parameters(f"{prefix}.{part}") for part in ("query", "key", "value")]
+    weight, bias = (np.concatenate(values) for values in zip(*parts, strict=True))
+    joined = _linear(graph, state, weight, bias, f"{name}.qkv")
     names = [f"{name}.{part}" for part in "qkv"]
-    graph.nodes.append(helper.make_node("Split", [joined, split], names, name=f"{name}.parts", axis=-1))
-    heads = graph.constant(f"{name}.heads", np.array([0, 0, shape.heads, size]))
-    for part, order in zip(names, ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]), strict=True):
-        graph.node("Reshape", [part, heads], f"{part}4")
-        graph.node("Transpose", [f"{part}4"], f"{part}t", perm=order)
-    graph.node("MatMul", [f"{names[0]}t", f"{names[1]}t"], f"{name}.scores")
-    graph.node("Add", [f"{name}.scores", "bias"], f"{name}.masked")
-    graph.node("Softmax", [f"{name}.masked"], f"{name}.alpha", axis=-1)
-    graph.node("MatMul", [f"{name}.alpha", f"{names[2]}t"], f"{name}.context")
-    graph.node("Transpose", [f"{name}.context"], f"{name}.back", perm=[0, 2, 1, 3])
-    flat = graph.constant(f"{name}.flat", np.array([0, 0, shape.hidden]))
-    return graph.node("Reshape", [f"{name}.back", flat], f"{name}.attended")
+    graph.nodes.append(helper.make_node("Split", [joined], names, name=f"{name}.parts", axis=-1, num_outputs=3))
+    return graph.node("MultiHeadAttention", names, f"{name}.attended", num_heads=graph.shape.heads)
 
 
-def _pool(graph: _Graph, state: str) -> None:
-    """Mean over the tokens that are not padding."""
-    graph.node("Cast", ["mask"], "weights2", to=TensorProto.FLOAT)
-    graph.node("Unsqueeze", ["weights2", graph.constant("axis1", np.array([1]))], "weights3")
-    graph.node("MatMul", ["weights3", state], "summed3")
-    graph.node("Squeeze", ["summed3", "axis1"], "summed")
-    graph.node("ReduceSum", ["weights2", "axis1"], "count", keepdims=1)
-    graph.node("Div", ["summed", "count"], "vectors")
+def _skip_norm(graph: _Graph, source: str, skip: str, prefix: str, name: str) -> str:
+    """Add two tensors and normalise the sum."""
+    gamma, beta = graph.parameters(prefix)
+    inputs = [source, skip, graph.constant(f"{name}.gamma", gamma), graph.constant(f"{name}.beta", beta)]
+    return graph.node("SkipLayerNormalization", inputs, name, epsilon=graph.shape.epsilon)
+
+
+def _linear(
+    graph: _Graph,
+    source: str,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    name: str,
+    *,
+    least: np.float32 | None = None,
+) -> str:
+    """Multiply by `weight` (outputs, inputs) and add `bias`; no value of the source is below -`least`."""
+    if graph.quantised:
+        return _linear_int8(graph, source, weight, bias, name, least)
+    product = graph.node("MatMul", [source, graph.constant(f"{name}.w", weight.T)], f"{name}.product")
+    return product if bias is None else graph.node("Add", [product, graph.constant(f"{name}.b", bias)], name)
+
+
+def _linear_int8(
+    graph: _Graph,
+    source: str,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    name: str,
+    least: np.float32 | None,
+) -> str:
+    """Multiply bytes: each token has a scale of its own, so that a vector does not depend on its batch."""
+    whole, scales = quantise(weight)
+    width = graph.constant(f"width{weight.shape[1]}", np.array([-1, weight.shape[1]]))
+    flat = graph.node("Reshape", [source, width], f"{name}.flat")
+    if least is None:
+        rows, zero = _around_zero(graph, flat, name), graph.constant("middle", np.uint8(128))
+    else:
+        rows, zero = _above(graph, flat, least, name), graph.constant("bottom", np.uint8(0))
+        fixed = -least * (whole.astype(np.float32) * scales[:, None]).sum(axis=1)
+        bias = fixed if bias is None else bias + fixed
+    inputs = [f"{name}.bytes", graph.constant(f"{name}.w", whole.T), graph.constant("one", np.float32(1))]
+    inputs += [graph.constant(f"{name}.s", scales), zero]
+    graph.node("MatMulIntegerToFloat", inputs, f"{name}.whole")
+    graph.node("Unsqueeze", [rows, graph.axis(1)], f"{name}.scales")
+    result = graph.node("Mul", [f"{name}.whole", f"{name}.scales"], f"{name}.product")
+    if bias is not None:
+        result = graph.node("Add", [result, graph.constant(f"{name}.b", bias)], f"{name}.sum")
+    return graph.node("Reshape", [result, "rows3"], name)
+
+
+def _around_zero(graph: _Graph, flat: str, name: str) -> str:
+    """Write bytes around 128 as `name`.bytes; return the rows' scales."""
+    graph.node("Abs", [flat], f"{name}.abs")
+    graph.node("ReduceMax", [f"{name}.abs", graph.axis(1)], f"{name}.most", keepdims=0)
+    graph.node("Max", [f"{name}.most", graph.constant("least", _LEAST)], f"{name}.bounded")
+    rows = graph.node("Mul", [f"{name}.bounded", graph.constant("half", np.float32(1 / 127))], f"{name}.rows")
+    graph.node("Shape", [rows], f"{name}.count")
+    graph.node("Expand", [graph.constant("middle", np.uint8(128)), f"{name}.count"], f"{name}.zeros")
+    graph.node("QuantizeLinear", [flat, rows, f"{name}.zeros"], f"{name}.bytes", axis=0)
+    return rows
+
+
+def _above(graph: _Graph, flat: str, least: np.float32, name: str) -> str:
+    """Write bytes of what is above -`least` as `name`.bytes; return the rows' scales."""
+    shifted = graph.node("Add", [flat, graph.constant("gelu_least", least)], f"{name}.shifted")
+    graph.node("ReduceMax", [shifted, graph.axis(1)], f"{name}.most", keepdims=0)
+    rows = graph.node("Mul", [f"{name}.most", graph.constant("byte", np.float32(1 / 255))], f"{name}.rows")
+    graph.node("QuantizeLinear", [shifted, rows], f"{name}.bytes", axis=0, output_dtype=TensorProto.UINT8)
+    return rows
+
+
+def quantise(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return `weight` (n, k) as int8 and a scale (n,) an output channel.
+
+    Processors without VNNI add the products of two neighbouring inputs in 16 bits. Scales are such
+    that this cannot overflow, whatever the activations' bytes are, so that every machine computes the
+    same sums.
+    """
+    pairs = weight.reshape(len(weight), -1, 2)
+    of_one_sign = np.maximum(np.maximum(pairs, 0).sum(axis=2), np.maximum(-pairs, 0).sum(axis=2)).max(axis=1)
+    # 128 · 255 < 2^15; one less, as both weights of a pair may be rounded up.
+    scales = np.maximum(np.maximum(np.abs(weight).max(axis=1) / 127, of_one_sign / 127), _LEAST)
+    return np.rint(weight / scales[:, None]).astype(np.int8), scales.astype(np.float32)
 
 
 def read_shape(config: dict[str, Any]) -> Shape:
@@ -190,7 +216,6 @@ def read_shape(config: dict[str, Any]) -> Shape:
         layers=config["num_hidden_layers"],
         hidden=config["hidden_size"],
         heads=config["num_attention_heads"],
-        inner=config["intermediate_size"],
         positions=config["max_position_embeddings"],
         epsilon=config["layer_norm_eps"],
     )
@@ -215,7 +240,6 @@ def write_folder(target: Path, model: onnx.ModelProto, shape: Shape, tokenizer: 
         "dimension": shape.hidden,
         "depths": [shape.layers],
         "window": min(WINDOW, shape.positions - 2),
-        "pad_id": 0,
         "start_id": text_id(text, "[CLS]"),
         "end_id": text_id(text, "[SEP]"),
     }
