@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,17 +20,18 @@ from indexer.encoder.interface import Encoder
 from indexer.errors import IndexDamaged, IndexMissing
 from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
-from indexer.pipeline import Pipeline, Report, Summary, silent
-from indexer.publishing import VECTORS
+from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
-from indexer.sources.factory import open_source
-from indexer.sources.interface import Source
 from indexer.store.interface import Catalogue
 from indexer.store.lock import writer_lock
-from indexer.store.manifest import REPAIR, Fault, Manifest, faults
+from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, faults
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import open_vectors
 from indexer.vectors.interface import VectorIndex
+
+if TYPE_CHECKING:  # writing costs a tenth of a second to import, and readers never need it
+    from indexer.pipeline import Pipeline
+    from indexer.sources.interface import Source
 
 # A publish can replace files between the reading of the manifest and the opening of what it names.
 _OPEN_TRIES = 3
@@ -141,6 +143,8 @@ def writing(
     folder: Path, settings: Settings, encoder: Encoder | None = None, report: Report = silent
 ) -> Iterator[Pipeline]:
     """Hold the writer lock and yield a pipeline on the index in `folder`, made if there is none."""
+    from indexer.pipeline import Pipeline
+
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with writer_lock(folder):
         store = SqliteStore(folder, writable=True)
@@ -168,6 +172,8 @@ def load_encoder(settings: Settings) -> Encoder:
 
 
 def _open(source: str, settings: Settings) -> Source:
+    from indexer.sources.factory import open_source
+
     return open_source(
         source,
         cache=settings.cache,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from indexer.encoder.units import plan_unit
 from indexer.errors import IndexIncompatible, UsageError
 from indexer.lexical.interface import LexicalDocument
 from indexer.lexical.tokens import index_terms
+from indexer.progress import Progress, Report, Summary, silent
 from indexer.publishing import Publisher
 from indexer.sources.interface import Entry, Source
 from indexer.splitting.pool import ParsedFile, ParserPool
@@ -34,41 +35,6 @@ _STAGE_FILES = 200
 _ENCODE_UNITS = 512
 # The first early publish comes after this; each later one after twice the time of the one before.
 _FIRST_PUBLISH_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a step is: `done` of `total` (None: not known yet), in `unit`."""
-
-    step: str
-    done: int
-    total: int | None
-    unit: str
-
-
-Report = Callable[[Progress], None]
-
-
-def silent(_: Progress) -> None:
-    """Report nothing."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a run did, counted in files, units and bytes."""
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    units: int = 0
-    bytes: int = 0
-    redactions: int = 0
-    encoded: int = 0
-    tokens: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from indexer.lexical.factory import lexical_writer
 from indexer.lexical.interface import LexicalDocument
 from indexer.store.interface import Keys, SourceReport
-from indexer.store.manifest import DerivedFile, Manifest, VectorSegment, seal, sync
+from indexer.store.manifest import LEXICAL, VECTORS, DerivedFile, Manifest, VectorSegment, seal, sync
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import build_segment, measure_recall
 from indexer.vectors.segments import read_segment
 
-LEXICAL = "lexical"
-VECTORS = "vectors"
 _WORK = "work"
 
 # A new segment absorbs those up to this many times its size: each vector is rewritten O(log n) times.

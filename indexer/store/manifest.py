@@ -17,6 +17,10 @@ from indexer.errors import IndexDamaged
 
 _CHUNK = 1 << 20
 
+# Folders of the derived indexes below the index folder.
+LEXICAL = "lexical"
+VECTORS = "vectors"
+
 REPAIR = "run `fathom check --repair` with this index to rebuild what is derived"
 
 

@@ -13,6 +13,8 @@ from indexer.vectors.index import SegmentedIndex
 from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors
 from indexer.vectors.segments import Segment, read_segment, write_segment
 
+# Below this numpy compares a query with every vector as fast as a first pass and its re-scoring together.
+FLAT_LIMIT = 10_000
 # Queries that measure recall: enough for ± .01.
 _RECALL_QUERIES = 100
 _RECALL_AT = 10
@@ -24,8 +26,8 @@ def backend() -> str:
 
 
 def searcher(segment: Segment) -> SegmentSearcher:
-    """Return the best searcher that can be had for a segment."""
-    if backend() == "exact":
+    """Return the best searcher that can be had for a segment; a small one is searched exactly."""
+    if len(segment.keys) < FLAT_LIMIT or backend() == "exact":
         return ExactSearcher(segment)
     from indexer.vectors.faiss import FaissSearcher
 
@@ -41,7 +43,7 @@ def open_vectors(folders: Sequence[Path], dead: Keys) -> VectorIndex:
 def build_segment(folder: Path, keys: Keys, vectors: Vectors) -> Segment:
     """Write a segment (keys (n,), vectors (n, dim) of norm 1) with all that the back end here can use."""
     segment = write_segment(folder, keys, vectors)
-    if backend() == "faiss":
+    if len(keys) >= FLAT_LIMIT and backend() == "faiss":
         from indexer.vectors.faiss import build_codes
 
         build_codes(segment)

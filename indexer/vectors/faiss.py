@@ -1,4 +1,4 @@
-"""FAISS over one segment: flat while it is small, else a one-bit first pass whose hits are re-scored.
+"""FAISS over one large segment: a one-bit first pass, whose hits are re-scored.
 
 RaBitQ codes (Gao and Long, 2024: one bit a dimension after a random rotation, with a correction) are
 scanned whole, so a segment needs no clusters and its answers do not depend on the order of insertion.
@@ -18,37 +18,26 @@ from indexer.vectors.segments import Segment
 
 CODES_FILE = "codes.faiss"
 
-# Below this a flat search is as fast as the first pass and its re-scoring together.
-FLAT_LIMIT = 10_000
 # Measured on 100,000 × 384: 400 candidates hold the true ten nearest at .998, 200 at .990; both in 1 ms.
 _MINIMUM_CANDIDATES = 400
 _FACTOR = 4
 
 
 def build_codes(segment: Segment) -> None:
-    """Write a large segment's first-pass codes beside its vectors; small ones need none."""
-    if len(segment.keys) >= FLAT_LIMIT:
-        faiss.write_index(_encode(segment), str(segment.folder / CODES_FILE))
+    """Write a segment's first-pass codes beside its vectors."""
+    faiss.write_index(_encode(segment), str(segment.folder / CODES_FILE))
 
 
 class FaissSearcher:
     """Finds likely nearest vectors of one segment."""
 
     def __init__(self, segment: Segment) -> None:
-        self._flat = len(segment.keys) < FLAT_LIMIT
         path = segment.folder / CODES_FILE
-        self._index: faiss.Index
-        if self._flat:
-            self._index = faiss.IndexFlatIP(segment.vectors.shape[1])
-            self._index.add(segment.vectors.astype(np.float32))
-        elif path.exists():
-            self._index = _read(path, segment)
-        else:
-            self._index = _encode(segment)
+        self._index = _read(path, segment) if path.exists() else _encode(segment)
 
     def nearest(self, query: Vectors, limit: int) -> NDArray[np.int64]:
         """Return positions of likely nearest vectors to `query` (dim,), at least `limit` if there are so many."""
-        wanted = limit if self._flat else max(_MINIMUM_CANDIDATES, _FACTOR * limit)
+        wanted = max(_MINIMUM_CANDIDATES, _FACTOR * limit)
         _, found = self._index.search(query[np.newaxis], min(wanted, self._index.ntotal))
         positions: NDArray[np.int64] = found[0]
         return positions[positions >= 0]

@@ -1,0 +1,41 @@
+"""What a run of indexing says while it goes on and when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a step is: `done` of `total` (None: not known yet), in `unit`."""
+
+    step: str
+    done: int
+    total: int | None
+    unit: str
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Report nothing."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, counted in files, units and bytes."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    units: int = 0
+    bytes: int = 0
+    redactions: int = 0
+    encoded: int = 0
+    tokens: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
