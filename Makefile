@@ -1,23 +1,27 @@
-# What to do with this checkout: `make demo`, `make test`, `make lint`, `make bench`.
+# What to do with this checkout. `make demo` and `make test` set up all they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_INDEX := .fathom/demo
+BENCH_INDEX := .fathom/bench
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench lock clean
 
-$(VENV)/.base: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e ".[cpu]"
-	touch $@
+# Pinned, with hashes. An environment made for tests serves the demo as well.
+$(VENV)/.cpu: pyproject.toml locks/cpu.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fathom needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@echo "setting up $(VENV) (a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/cpu.txt
+	@$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
 
-$(VENV)/.dev: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e ".[cpu,dev]"
-	touch $@ $(VENV)/.base
+$(VENV)/.dev: $(VENV)/.cpu locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/dev.txt
+	@touch $@
 
-demo: $(VENV)/.base
-	$(BIN)/python -m benchmarks.demo --index $(DEMO_INDEX)
+demo: $(VENV)/.cpu
+	@$(BIN)/python -m benchmarks.demo --index $(DEMO_INDEX)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -28,7 +32,11 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.bars
+	$(BIN)/python -m benchmarks.bars --index $(BENCH_INDEX)
+
+lock:
+	uv pip compile -q pyproject.toml --extra cpu --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt
+	uv pip compile -q pyproject.toml --extra cpu --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/dev.txt
 
 clean:
 	rm -rf .fathom build dist *.egg-info
