@@ -16,6 +16,7 @@ from indexer.errors import FathomError, QueryError
 # Command → module under `cli`, loaded when it is run: starting stays fast.
 COMMANDS = {
     "check": "check",
+    "completion": "completion",
     "index": "index",
     "remove": "remove",
     "search": "search",

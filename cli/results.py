@@ -18,9 +18,7 @@ _MAX_WIDTH = 160
 
 def answer_json(answer: Answer) -> str:
     """Return an answer in its public shape."""
-    fields = answer.model_dump()
-    ordered = {"query": fields.pop("query"), "class": fields.pop("query_class"), **fields}
-    return json.dumps(ordered, ensure_ascii=False, indent=2)
+    return json.dumps(answer.model_dump(), ensure_ascii=False, indent=2)
 
 
 def show_answer(answer: Answer, roots: dict[str, str], *, explain: bool, quiet: bool) -> None:

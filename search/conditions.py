@@ -13,7 +13,7 @@ from indexer.index import View
 from indexer.lexical.tokens import terms
 from indexer.store.interface import Catalogue, Keys
 from search.filters import FieldFilter
-from search.patterns import Pattern, compile_phrase, compile_regex
+from search.patterns import Pattern
 from search.query import Phrase, Query, Word
 
 _FILE_FIELDS = {"repo": 0, "path": 1, "ext": 1, "lang": 2}
@@ -23,15 +23,11 @@ def qualifying(view: View, query: Query) -> Keys | None:
     """Return the keys, ascending, of the units that a query's conditions allow; None: all."""
     allowed = _filtered(view, query.filters)
     for phrase in query.phrases:
-        allowed = _matching(view, compile_phrase(phrase.text), _candidates(view, phrase, allowed))
+        allowed = _matching(view, phrase.pattern, _candidates(view, phrase, allowed))
     for regex in query.regexes:
-        allowed = _matching(view, compile_regex(regex.source, regex.ignore_case), allowed)
-    unwanted = [
-        _matching(view, compile_phrase(item.text), _candidates(view, item, allowed)) for item in _excluded(query)
-    ]
-    unwanted += [
-        _matching(view, compile_regex(regex.source, regex.ignore_case), allowed) for regex in query.excluded_regexes
-    ]
+        allowed = _matching(view, regex.pattern, allowed)
+    unwanted = [_matching(view, item.pattern, _candidates(view, item, allowed)) for item in _excluded(query)]
+    unwanted += [_matching(view, regex.pattern, allowed) for regex in query.excluded_regexes]
     for keys in unwanted:
         allowed = np.setdiff1d(view.catalogue.keys if allowed is None else allowed, keys, assume_unique=True)
     return allowed

@@ -15,7 +15,6 @@ from indexer.encoder.interface import Encoder
 from indexer.encoder.units import embed_text
 from indexer.errors import IndexIncompatible, UsageError
 from indexer.index import Index, View, load_encoder
-from indexer.languages import LANGUAGES, by_name
 from indexer.lexical.interface import Ranked
 from indexer.lexical.tokens import terms, words
 from indexer.settings import Settings
@@ -99,7 +98,7 @@ class Engine:
         _check_page(k, offset)
         mode = _mode(mode)
         clock = _Clock()
-        query = parse(text, _language_name, [language.name for language in LANGUAGES])
+        query = parse(text)
         clock.step("parse")
         with self._index.view() as view:
             allowed = qualifying(view, query)
@@ -271,13 +270,6 @@ def _mode(mode: Mode | str) -> Mode:
         return Mode(mode)
     except ValueError as error:
         raise UsageError(f"unknown mode {mode!r}; choose {', '.join(Mode)}") from error
-
-
-def _language_name(name: str) -> str | None:
-    if name.lower() == "text":
-        return "text"
-    language = by_name(name)
-    return language.name if language else None
 
 
 def _query_terms(query: Query) -> dict[str, float]:

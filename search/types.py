@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Hit(BaseModel):
@@ -32,13 +32,14 @@ class Answer(BaseModel):
     """The hits of one page and what is known of the whole list.
 
     `complete` is the share of units that have vectors; `total` counts what can be listed; `notes`
-    say in words what was degraded. `query_class` is written as `class` in JSON.
+    say in words what was degraded. `query_class` is written as `class`; `timings_ms`, what each step took,
+    is for those who measure and not part of the JSON.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True)
 
     query: str
-    query_class: str
+    query_class: str = Field(serialization_alias="class")
     generation: int
     complete: float
     took_ms: float
@@ -46,4 +47,4 @@ class Answer(BaseModel):
     probability: float | None = None
     hits: tuple[Hit, ...]
     notes: tuple[str, ...] = ()
-    timings_ms: dict[str, float] = {}
+    timings_ms: dict[str, float] = Field(default={}, exclude=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from search.classes import QueryClass
+from search.fusion import min_max
 from search.ranking import bm25, definition, name, noise, vector
 from search.ranking.candidates import Candidates, Scores
 
@@ -34,12 +33,4 @@ RANKING_WEIGHTS: Mapping[QueryClass, Mapping[str, float]] = {
 
 def contributions(candidates: Candidates, weights: Mapping[str, float]) -> dict[str, Scores]:
     """Return each weighted signal's contribution to the candidates' scores; they add up to the score."""
-    return {label: weight * _normalised(SIGNALS[label](candidates)) for label, weight in weights.items() if weight}
-
-
-def _normalised(values: Scores) -> Scores:
-    """Scale to 0…1 within the pool; a signal that is constant over it says nothing and is 0."""
-    if not len(values) or values.max() == values.min():
-        return np.zeros(len(values))
-    scaled: Scores = (values - values.min()) / (values.max() - values.min())
-    return scaled
+    return {label: weight * min_max(SIGNALS[label](candidates)) for label, weight in weights.items() if weight}
