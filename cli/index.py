@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import settings, shared
 from indexer.errors import UsageError
+from indexer.progress import Progress as Step
+from indexer.progress import Report, silent
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 @click.command("index")
@@ -54,8 +59,8 @@ def command(
         )
         for source in sources
     ]
-    report = _Meter() if sys.stderr.isatty() and not quiet else _ignore
-    with writing(chosen.index, chosen, report=report) as pipeline:
+    shown = sys.stderr.isatty() and not quiet
+    with _progress(shown=shown) as report, writing(chosen.index, chosen, report=report) as pipeline:
         for source in opened:
             pipeline.refresh(source)
             if not quiet:
@@ -72,29 +77,27 @@ def command(
         _say(pipeline.summary, verbose=verbose)
 
 
-class _Meter:
-    """One line on the terminal that says how far a step is and how long it will take."""
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Report]:
+    """Show each step, how far it is and how long it will take, where there is a terminal to show it on."""
+    if not shown:
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-    def __init__(self) -> None:
-        self._step, self._since, self._shown = "", time.monotonic(), 0.0
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(
+        *columns, TextColumn("{task.fields[unit]}"), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as bars:
 
-    def __call__(self, progress: Any) -> None:
-        now = time.monotonic()
-        if progress.step != self._step:
-            self._step, self._since = progress.step, now
-        if now - self._shown < 0.1 and progress.done != progress.total:
-            return
-        self._shown = now
-        of = f" of {progress.total}" if progress.total else ""
-        left = ""
-        if progress.total and progress.done:
-            left = f", {(now - self._since) * (progress.total - progress.done) / progress.done:.0f} s left"
-        end = "\n" if progress.done == progress.total else ""
-        click.echo(f"\r\033[K{progress.step} {progress.done}{of} {progress.unit}{left}{end}", nl=False, err=True)
+        def report(step: Step) -> None:
+            if step.step not in tasks:
+                tasks[step.step] = bars.add_task(step.step, total=step.total, unit=step.unit)
+            bars.update(tasks[step.step], completed=step.done, total=step.total)
 
-
-def _ignore(_: Any) -> None:
-    """Say nothing."""
+        yield report
 
 
 def _say(summary: Any, *, verbose: bool) -> None:
@@ -112,5 +115,4 @@ def _say(summary: Any, *, verbose: bool) -> None:
     for note in summary.notes:
         click.echo(f"note: {note}", err=True)
     if verbose:
-        steps: Callable[[tuple[str, float]], str] = lambda entry: f"{entry[0]} {entry[1]:.1f} s"  # noqa: E731
-        click.echo(", ".join(map(steps, summary.seconds.items())), err=True)
+        click.echo(", ".join(f"{step} {seconds:.1f} s" for step, seconds in summary.seconds.items()), err=True)
