@@ -7,10 +7,9 @@ from search.ranking.candidates import Candidates, Scores
 
 def signal(candidates: Candidates) -> Scores:
     """Return 1 for a candidate whose name, or qualified name, is an identifier of the query."""
-    return np.array([float(_defines(head.symbol, candidates.names)) for head in candidates.heads])
-
-
-def _defines(symbol: str, names: frozenset[str]) -> bool:
-    qualified = symbol.lower()
-    last = qualified.rpartition(".")[2]
-    return bool(symbol) and (last in names or qualified in names or any(qualified.endswith(f".{n}") for n in names))
+    plain = candidates.names - {""}
+    qualified = tuple(f".{name}" for name in plain if "." in name)
+    symbols = (head.symbol.lower() for head in candidates.heads)
+    return np.array(
+        [float(symbol.rpartition(".")[2] in plain or f".{symbol}".endswith(qualified)) for symbol in symbols]
+    )

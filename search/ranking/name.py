@@ -1,5 +1,7 @@
 """Signal: how much of the unit's own name the query says."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from indexer.lexical.tokens import terms
@@ -8,9 +10,11 @@ from search.ranking.candidates import Candidates, Scores
 
 def signal(candidates: Candidates) -> Scores:
     """Return, for each candidate, the share of its name's terms that the query has."""
-    return np.array([_overlap(head.symbol, candidates.terms) for head in candidates.heads])
+    query = candidates.terms
+    owns = [_own_terms(head.symbol) for head in candidates.heads]
+    return np.array([len(own & query) / len(own) if own else 0.0 for own in owns])
 
 
-def _overlap(symbol: str, query: frozenset[str]) -> float:
-    own = set(terms(symbol.rpartition(".")[2]))
-    return len(own & query) / len(own) if own else 0.0
+@lru_cache(maxsize=100_000)
+def _own_terms(symbol: str) -> frozenset[str]:
+    return frozenset(terms(symbol.rpartition(".")[2]))
