@@ -76,11 +76,12 @@ def _is_symbol(tokens: list[str]) -> bool:
     if len(tokens) > 2 or not all(_IDENTIFIER.fullmatch(token) for token in tokens):
         return False
     if len(tokens) == 2 and _DEFINER.fullmatch(tokens[0]):
-        return _has_shape(tokens[1]) or tokens[1][0].isupper()
-    return all(_has_shape(token) for token in tokens)
+        return has_shape(tokens[1]) or tokens[1][0].isupper()
+    return all(has_shape(token) for token in tokens)
 
 
-def _has_shape(token: str) -> bool:
+def has_shape(token: str) -> bool:
+    """Tell whether a word is written as names in code are and words of prose are not."""
     return _SHAPE.search(token) is not None and _NOT_A_NAME.fullmatch(token) is None
 
 

@@ -20,7 +20,7 @@ from indexer.lexical.tokens import terms, words
 from indexer.settings import Settings
 from indexer.store.interface import Keys
 from indexer.types import Unit
-from search.classes import QueryClass, classify
+from search.classes import QueryClass, classify, has_shape
 from search.conditions import qualifying
 from search.highlight import matching_lines
 from search.query import Query, parse
@@ -38,6 +38,8 @@ _STOP_WORDS = frozenset(
 )
 # Longer than this a pasted text's rarest terms are asked, not all: the time of a search is bounded.
 _MAX_TERMS = 64
+# So few words may be a name with spaces in it: "parse header" for parse_header.
+_JOINED_WORDS = 4
 
 
 class Mode(StrEnum):
@@ -175,14 +177,15 @@ class Engine:
         if not len(keys) and allowed is not None and not query.words:
             keys = allowed[:POOL]
         heads = view.store.heads(keys.tolist())
+        query_class = classify(query)
         candidates = Candidates(
             heads=[heads[key] for key in keys.tolist()],
             bm25=_aligned(keys, lexical),
             cosine=_cosines(view, keys, vector),
             terms=frozenset(wanted),
-            names=frozenset(_names(query)),
+            names=_names(query, query_class),
         )
-        chosen = weights[classify(query)]
+        chosen = weights[query_class]
         parts = contributions(candidates, {name: weight for name, weight in chosen.items() if _asked(name, mode)})
         scores = np.sum(list(parts.values()), axis=0) if parts else np.zeros(len(keys))
         order = sorted(range(len(keys)), key=lambda row: (-scores[row], candidates.heads[row].id))
@@ -284,11 +287,18 @@ def _query_terms(query: Query) -> dict[str, float]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))[:_MAX_TERMS])
 
 
-def _names(query: Query) -> list[str]:
-    """Return the query's words as names could be written, lower-cased: as they stand and joined."""
-    names = [word.text.lower().replace("::", ".").rstrip("()") for word in query.words]
-    joined = [word.replace("_", "") for word in names]
-    return [*names, *joined, "_".join(names), "".join(names)] if len(names) <= 4 else names
+def _names(query: Query, query_class: QueryClass) -> frozenset[str]:
+    """Return the names that a query says, lower-cased: in a question only words that look like code, and all joined."""
+    said = [word.text.lower().replace("::", ".").rstrip("()?!,;") for word in query.words]
+    names = {name for word, name in zip(query.words, said, strict=True) if _is_name(word.text, query_class)}
+    names |= {name.replace("_", "") for name in names}
+    if 1 < len(said) <= _JOINED_WORDS:
+        names |= {"_".join(said), "".join(said)}
+    return frozenset(names)
+
+
+def _is_name(word: str, query_class: QueryClass) -> bool:
+    return query_class is QueryClass.SYMBOL or has_shape(word.strip("?!,;."))
 
 
 def _nearest(view: View, vector: Any, allowed: Keys | None) -> Ranked:

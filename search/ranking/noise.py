@@ -1,4 +1,4 @@
-"""Signal: the unit is a test, an example or left over at top level: rarely what was asked for."""
+"""Signal: the unit is a test, an example, a mere declaration or left over at top level: rarely what was asked for."""
 
 import re
 
@@ -8,7 +8,7 @@ from indexer.types import Kind
 from search.ranking.candidates import Candidates, Scores
 
 _NOISE = re.compile(
-    r"(?:^|/)(?:tests?|testing|__tests__|spec|examples?|benchmarks?|fixtures)/|(?:^|/)test_|_test\.|\.spec\."
+    r"(?:^|/)(?:tests?|testing|__tests__|spec|examples?|benchmarks?|fixtures)/|(?:^|/)test_|_test\.|\.spec\.|\.d\.ts$"
 )
 # A rest of a file is noise by half: imports mostly, sometimes the answer.
 _REST = 0.5
