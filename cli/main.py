@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -72,9 +71,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except FathomError as error:
         click.echo(f"fathom: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as done:
+        # click leaves this way when whoever read our output has gone: they had what they wanted.
+        return 0 if isinstance(done.__context__, BrokenPipeError) else int(done.code or 0)
     except (OSError, MemoryError, sqlite3.Error) as error:
         click.echo(f"fathom: the machine failed: {error or type(error).__name__}", err=True)
         return FathomError.exit_code

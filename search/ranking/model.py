@@ -20,13 +20,13 @@ SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
 # What the two indexes weigh without code-aware signals (`--no-rank`).
 FUSION_WEIGHTS: Mapping[QueryClass, Mapping[str, float]] = {
     QueryClass.SYMBOL: {"bm25": 0.7, "vector": 0.3},
-    QueryClass.LANGUAGE: {"bm25": 0.3, "vector": 0.7},
+    QueryClass.LANGUAGE: {"bm25": 0.2, "vector": 0.8},
     QueryClass.CODE: {"bm25": 0.4, "vector": 0.6},
 }
 # Set by hand until weights are fitted: a definition must lead for a symbol, words decide otherwise.
 RANKING_WEIGHTS: Mapping[QueryClass, Mapping[str, float]] = {
     QueryClass.SYMBOL: {"bm25": 0.6, "vector": 0.2, "name": 0.3, "definition": 1.0, "noise": -0.15},
-    QueryClass.LANGUAGE: {"bm25": 0.35, "vector": 0.65, "name": 0.12, "definition": 0.3, "noise": -0.12},
+    QueryClass.LANGUAGE: {"bm25": 0.25, "vector": 0.75, "name": 0.12, "definition": 0.3, "noise": -0.12},
     QueryClass.CODE: {"bm25": 0.4, "vector": 0.6, "name": 0.05, "definition": 0.0, "noise": -0.05},
 }
 
