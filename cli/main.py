@@ -71,9 +71,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except FathomError as error:
         click.echo(f"fathom: {error}", err=True)
         return error.exit_code
-    except SystemExit as done:
-        # click leaves this way when whoever read our output has gone: they had what they wanted.
-        return 0 if isinstance(done.__context__, BrokenPipeError) else int(done.code or 0)
+    except SystemExit:
+        # Without its standalone mode click leaves so in one case only: whoever read our output has gone.
+        return 0
     except (OSError, MemoryError, sqlite3.Error) as error:
         click.echo(f"fathom: the machine failed: {error or type(error).__name__}", err=True)
         return FathomError.exit_code
