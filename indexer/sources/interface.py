@@ -14,7 +14,11 @@ from indexer.types import Skipped, SourceFile
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of a source, not read yet. The same non-empty `stamp` means: not changed."""
+    """A file of a source, not read yet.
+
+    Two equal, non-empty stamps of one path mean: not changed. An empty stamp means: read it. `read` never
+    raises for a file that cannot be read; it says so with `Skipped`. Call it while the source is iterated.
+    """
 
     path: str
     stamp: str
@@ -41,4 +45,4 @@ class Source(Protocol):
         """The commit that is read, or ""."""
 
     def entries(self) -> Iterator[Entry | Skipped]:
-        """Yield every file in the order of its path, or why it is skipped."""
+        """Yield every file in a fixed order, or why it is skipped."""

@@ -1,219 +1,254 @@
-"""Git repositories: what is refused first, then what is read from the objects."""
+"""Repositories read from their objects: hostile ones first. Real git, no network."""
 
+from __future__ import annotations
+
+import contextlib
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from indexer.errors import EnvironmentFailed, UsageError
-from indexer.sources.clone import check_address, git_environment, run_git
+from indexer.errors import EnvironmentFailed, FathomError, UsageError
 from indexer.sources.factory import open_source
-from indexer.sources.git import GitSource
-from indexer.sources.interface import Entry
-from indexer.types import Skipped, SkipReason, SourceFile
+from indexer.types import Skipped, SkipReason
 
-IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org"}
-IDENTITY |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+WHO = {f"GIT_{who}_{what}": "tester@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
-def git(root: Path, *arguments: str) -> str:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(root), **IDENTITY}
-    command = ["git", "-C", str(root), "-c", "protocol.file.allow=always", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()
+def git(place: Path, *arguments: str, stdin: bytes | None = None) -> str:
+    environment = {**os.environ, **WHO, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", "-C", str(place), *arguments]
+    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
 
 
-def commit(root: Path, **files: str) -> str:
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    git(root, "add", "-A", "-f")
-    git(root, "commit", "-q", "-m", "x")
-    return git(root, "rev-parse", "HEAD")
+def commit(place: Path, files: dict[str, str | bytes]) -> str:
+    for name, text in files.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    git(place, "add", "-A", "-f")
+    git(place, "commit", "-qm", "step", "--allow-empty")
+    return git(place, "rev-parse", "HEAD")
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    root = tmp_path / "project"
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    commit(root, **{"a.py": "x = 1\n", "d/b.py": "y = 2\n"})
-    return root
+    place = tmp_path / "repo"
+    place.mkdir()
+    git(place, "init", "-q", "-b", "main")
+    return place
 
 
-def opened(root: Path, revision: str = "main", **options: bool) -> GitSource:
-    source = open_source(f"{root}@{revision}", cache=root / "no-cache", **options)
-    assert isinstance(source, GitSource)
-    return source
-
-
-def files(source: GitSource) -> dict[str, bytes]:
-    read = [item.read() for item in source.entries() if isinstance(item, Entry)]
-    return {file.path: file.content for file in read if isinstance(file, SourceFile)}
-
-
-def skips(source: GitSource) -> dict[str, SkipReason]:
-    return {item.path: item.reason for item in source.entries() if isinstance(item, Skipped)}
+def look(place: Path, revision: str = "HEAD", **options: object) -> tuple[list[str], dict[str, SkipReason]]:
+    kept, skipped = [], {}
+    for entry in open_source(f"{place}@{revision}", cache=place.parent / "cache", **options).entries():
+        found = entry if isinstance(entry, Skipped) else entry.read()
+        if isinstance(found, Skipped):
+            skipped[found.path] = found.reason
+        else:
+            kept.append(found.path)
+    return kept, skipped
 
 
 @pytest.mark.parametrize(
-    "address",
+    "revision",
     [
-        "http://example.org/r",
-        "file:///etc",
-        "ssh://git@example.org/r",
-        "https://",
-        "https://localhost/r",
-        "https://127.0.0.1/r",
-        "https://10.0.0.1/r",
-        "https://[::1]/r",
-        "https://[::ffff:127.0.0.1]/r",
-        "https://169.254.169.254/r",
-        "https://0x7f000001/r",
-        "https://host.internal/r",
-        "git://example.org/r",
+        "missing",
+        "-x",
+        "--help",
+        "main^{tree}",
+        "HEAD~5",
+        "a b",
+        "..",
+        "@{-1}",
+        "HEAD:a.py",
+        "main..main",
+        "--all",
+        "$(id)",
     ],
 )
-def test_addresses_that_are_not_public_https_are_refused(address: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot clone"):
-        open_source(address, cache=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_a_revision_that_is_not_there_is_named(repository: Path, revision: str) -> None:
+    commit(repository, {"a.py": "x = 1\n"})
+    with pytest.raises(UsageError, match="revision"):
+        open_source(f"{repository}@{revision}", cache=repository)
 
 
-def test_an_address_with_a_password_is_refused_without_repeating_it() -> None:
-    with pytest.raises(UsageError, match="credential helper") as caught:
-        check_address("https://user:hunter22@example.org/r")
-    assert "hunter22" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["ext::sh -c id", "-upload-pack=x", "--help", "", "a\0b"])
-def test_texts_that_git_would_take_for_something_else_are_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not a source"):
-        open_source(text, cache=tmp_path)
-
-
-@pytest.mark.parametrize("revision", ["nowhere", "--all", "-h", "main:a.py", "main..main", "HEAD~99", "$(id)"])
-def test_revisions_that_are_not_there_are_refused(repository: Path, revision: str) -> None:
-    with pytest.raises(UsageError, match="no revision"):
-        opened(repository, revision)
-
-
-def test_a_repository_without_a_commit_is_refused(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q", "--bare")
+def test_a_repository_without_a_commit_says_so(repository: Path) -> None:
     with pytest.raises(UsageError, match="no commit yet"):
-        open_source(str(tmp_path), cache=tmp_path)
+        open_source(f"{repository}@HEAD", cache=repository)
 
 
-def test_a_failure_of_git_is_told_in_its_last_line(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailed, match="git rev-parse failed: fatal: not a git repository"):
-        run_git(["rev-parse", "HEAD"], tmp_path)
+def test_a_folder_that_is_no_repository_has_no_revision(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(UsageError, match="not a git repository"):
+        open_source(f"{tmp_path / 'plain'}@main", cache=tmp_path)
 
 
-def test_git_missing_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_repository_is_an_environment_failure_with_gits_words(repository: Path) -> None:
+    commit(repository, {"a.py": "x = 1\n"})
+    tree = git(repository, "rev-parse", "HEAD^{tree}")
+    (repository / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    with pytest.raises(EnvironmentFailed, match="git"):
+        look(repository)
+
+
+def test_a_missing_blob_is_no_crash(repository: Path) -> None:
+    commit(repository, {"a.py": "x = 1\n", "b.py": "y = 1\n"})
+    blob = git(repository, "rev-parse", "HEAD:a.py")
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    assert look(repository) == (["b.py"], {"a.py": SkipReason.UNREADABLE})
+
+
+def test_git_that_is_not_there_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(repository, {"a.py": "x = 1\n"})
     monkeypatch.setenv("PATH", str(repository))
     with pytest.raises(EnvironmentFailed, match="git is not installed"):
-        opened(repository)
+        open_source(f"{repository}@main", cache=repository)
 
 
-def test_a_damaged_repository_fails_and_does_not_look_empty(repository: Path) -> None:
-    blob = git(repository, "rev-parse", "main:d/b.py")
-    source = opened(repository)
+def test_a_hostile_repository_runs_nothing(repository: Path, tmp_path: Path) -> None:
+    """Its settings name programs for every occasion; a blob is missing, which would start a fetch."""
+    head = commit(repository, {"a.py": "x = 1\n", "b.py": "y = 1\n"})
+    trap = tmp_path / "trap"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {trap}\n")
+    program.chmod(0o755)
+    for hook in ("post-checkout", "reference-transaction", "pre-auto-gc", "post-index-change"):
+        (repository / ".git/hooks").mkdir(exist_ok=True)
+        (repository / ".git/hooks" / hook).symlink_to(program)
+    for key, value in {
+        "core.fsmonitor": str(program),
+        "core.sshCommand": str(program),
+        "core.pager": str(program),
+        "extensions.partialClone": "origin",
+        "remote.origin.url": f"ext::{program}",
+        "remote.origin.promisor": "true",
+        "protocol.ext.allow": "always",
+        "core.alternateRefsCommand": str(program),
+        "credential.helper": f"!{program}",
+    }.items():
+        git(repository, "config", key, value)
+    blob = git(repository, "rev-parse", f"{head}:a.py")
     (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
-    with pytest.raises(EnvironmentFailed):
-        files(source)
+    with contextlib.suppress(FathomError):
+        look(repository, head)
+    assert not trap.exists()
 
 
-def test_only_https_leaves_the_machine_and_nothing_asks() -> None:
-    environment = git_environment()
-    assert environment["GIT_ALLOW_PROTOCOL"] == "https"
-    assert environment["GIT_TERMINAL_PROMPT"] == "0"
-    assert "GIT_DIR" not in environment
+def test_the_users_own_settings_are_not_used(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(repository, {"a.py": "x = 1\n"})
+    trap = tmp_path / "trap"
+    (tmp_path / ".gitconfig").write_text(f"[core]\n\tfsmonitor = touch {trap}\n[broken\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_DIR", "/nonexistent")
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nonexistent")
+    assert look(repository)[0] == ["a.py"]
 
 
-def test_links_and_submodules_are_counted_and_not_followed(repository: Path) -> None:
-    (repository / "link.py").symlink_to("/etc/passwd")
-    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
-    git(repository, "add", "link.py")
-    git(repository, "commit", "-q", "-m", "x")
-    assert skips(opened(repository)) == {"link.py": SkipReason.SYMLINK, "sub": SkipReason.SUBMODULE}
+def test_links_submodules_and_odd_paths_are_counted(repository: Path) -> None:
+    head = commit(repository, {"a.py": "x = 1\n"})
+    blob = git(repository, "hash-object", "-w", "--stdin", stdin=b"/etc/passwd")
+    git(repository, "update-index", "--add", "--cacheinfo", f"120000,{blob},link")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},module")
+    git(repository, "commit", "-qm", "odd")
+    assert look(repository) == (["a.py"], {"link": SkipReason.SYMLINK, "module": SkipReason.SUBMODULE})
 
 
-def test_names_that_are_not_utf8_are_escaped(repository: Path) -> None:
-    blob = git(repository, "rev-parse", "main:a.py")
-    line = f"100644 {blob}\t".encode() + b"\xff.py\0"
-    command = ["git", "-C", str(repository), "update-index", "-z", "--index-info"]
-    subprocess.run(command, input=line, check=True)
-    git(repository, "commit", "-q", "-m", "x")
-    assert skips(opened(repository)) == {"\\xff.py": SkipReason.UNREADABLE}
+def test_a_tree_with_paths_that_leave_it_or_are_not_utf8(repository: Path) -> None:
+    blob = git(repository, "hash-object", "-w", "--stdin", stdin=b"x = 1\n")
+    tree = git(repository, "mktree", "-z", stdin=b"100644 blob %b\ta\xff.py\0" % blob.encode())
+    outer = git(repository, "mktree", "-z", stdin=f"040000 tree {tree}\t..\x00100644 blob {blob}\tok.py\x00".encode())
+    head = git(repository, "commit-tree", outer, "-m", "x")
+    kept, skipped = look(repository, head)
+    assert kept == ["ok.py"]
+    assert set(skipped.values()) == {SkipReason.UNREADABLE}
 
 
-def test_the_commit_is_read_and_not_the_work_tree(repository: Path) -> None:
-    first = git(repository, "rev-parse", "HEAD")
-    commit(repository, **{"a.py": "x = 3\n"})
-    (repository / "a.py").write_text("uncommitted")
-    assert files(opened(repository)) == {"a.py": b"x = 3\n", "d/b.py": b"y = 2\n"}
-    before = opened(repository, first[:9])
-    assert files(before)["a.py"] == b"x = 1\n"
-    assert (before.revision, before.kind, before.name) == (first, "git", "project")
+def test_committed_files_are_read_whatever_gitignore_says_but_fathomignore_holds(repository: Path) -> None:
+    files = {
+        ".gitignore": "*.py\n",
+        "a.py": "x\n",
+        "b/.fathomignore": "!keep.py\n*.log\n/sub/\n",
+        "b/a.log": "x\n",
+    }
+    commit(repository, {**files, "b/sub/a.py": "x\n", "b/sub/deep/b.py": "x\n", "c/a.log": "x\n"})
+    (repository / "uncommitted.py").write_text("x\n")
+    kept, skipped = look(repository)
+    assert kept == [".gitignore", "a.py", "b/.fathomignore", "c/a.log"]
+    assert skipped == {"b/a.log": SkipReason.IGNORED, "b/sub/": SkipReason.IGNORED}
 
 
-def test_bare_repositories_read_alike(repository: Path, tmp_path: Path) -> None:
-    bare = tmp_path / "mirror.git"
-    git(repository, "clone", "-q", "--bare", str(repository), str(bare))
-    shutil.rmtree(bare / "hooks")
-    source = open_source(str(bare), cache=tmp_path)
-    assert isinstance(source, GitSource)
-    assert files(source) == files(opened(repository))
-    assert source.name == "mirror"
-    assert open_source(str(repository / ".git"), cache=tmp_path).name == "project"
+def test_a_committed_ignore_file_that_is_too_large_is_counted_and_not_applied(repository: Path) -> None:
+    files = {"a/.fathomignore": "*.py\n" * 20_000, "a/a.py": "x\n", ".fathomignore": "*.log\n", "a.log": "x\n"}
+    commit(repository, files)
+    assert look(repository) == (
+        [".fathomignore", "a/a.py"],
+        {"a.log": SkipReason.IGNORED, "a/.fathomignore": SkipReason.UNREADABLE},
+    )
 
 
-def test_stamps_are_blob_ids(repository: Path) -> None:
-    stamps = {item.path: item.stamp for item in opened(repository).entries() if isinstance(item, Entry)}
-    assert stamps["a.py"] == git(repository, "rev-parse", "main:a.py")
+def test_committed_dependencies_are_counted_once(repository: Path) -> None:
+    files = {"node_modules/x/a.js": "x\n", "node_modules/y/b.js": "x\n", "vendor/modules.txt": "x\n"}
+    commit(repository, {**files, "vendor/a/a.go": "x\n", "go.mod": "x\n", "lib/vendor/list.py": "x\n"})
+    kept, skipped = look(repository)
+    assert kept == ["go.mod", "lib/vendor/list.py"]
+    assert skipped == dict.fromkeys(["node_modules/", "vendor/"], SkipReason.VENDORED)
+    assert len(look(repository, include_vendored=True)[0]) == 6
 
 
-def test_committed_files_obey_fathomignore_and_not_gitignore(repository: Path) -> None:
-    commit(repository, **{".gitignore": "*.py\n", ".fathomignore": "d/\n*.txt\n!keep.txt\n"})
-    commit(repository, **{"n.txt": "x", "keep.txt": "x", "e/.fathomignore": "!n.txt\n", "e/n.txt": "x"})
-    source = opened(repository)
-    assert skips(source) == {"d/": SkipReason.IGNORED, "n.txt": SkipReason.IGNORED}
-    assert {"a.py", "keep.txt", "e/n.txt"} <= files(source).keys()
-
-
-def test_vendored_folders_are_counted_once(repository: Path) -> None:
-    commit(repository, **{"vendor/a.go": "x", "vendor/b/c.go": "x", "dist/m.js": "x", "package.json": "{}"})
-    assert skips(opened(repository)) == {"vendor/": SkipReason.VENDORED, "dist/": SkipReason.GENERATED}
-    assert "vendor/b/c.go" in files(opened(repository, include_vendored=True))
-
-
-def test_large_binary_and_empty_files_are_counted(repository: Path) -> None:
-    commit(repository, **{"big.py": "x" * 2_000, "nul.py": "a\0b", "none.py": "\n"})
-    source = open_source(f"{repository}@main", cache=repository, max_bytes=1_000)
-    found = [item.read() if isinstance(item, Entry) else item for item in source.entries()]
-    assert {item.path: item.reason for item in found if isinstance(item, Skipped)} == {
+def test_contents_are_judged_as_in_folders(repository: Path) -> None:
+    commit(
+        repository,
+        {"big.py": "x" * 200, "nul.py": b"\0\0", "empty.py": "", ".env": "K=1\n", "a.py": "x = 1\n"},
+    )
+    kept, skipped = look(repository, max_bytes=100)
+    assert kept == ["a.py"]
+    assert skipped == {
         "big.py": SkipReason.TOO_LARGE,
         "nul.py": SkipReason.BINARY,
-        "none.py": SkipReason.EMPTY,
+        "empty.py": SkipReason.EMPTY,
+        ".env": SkipReason.SECRET,
     }
 
 
-def test_hooks_and_monitors_of_a_repository_do_not_run(repository: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script"
-    script.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
-    script.chmod(0o755)
-    git(repository, "config", "core.fsmonitor", str(script))
-    git(repository, "config", "core.sshCommand", str(script))
-    assert files(opened(repository))
-    assert not (tmp_path / "ran").exists()
+def test_a_stamp_is_the_blob_and_old_revisions_can_be_read(repository: Path) -> None:
+    first = commit(repository, {"a.py": "one\n", "b.py": "same\n"})
+    git(repository, "tag", "v1")
+    commit(repository, {"a.py": "two\n"})
+    old, new = (
+        {entry.path: (entry.stamp, entry.read().content) for entry in open_source(place, cache=repository).entries()}
+        for place in (f"{repository}@v1", f"{repository}@main")
+    )
+    assert old["b.py"] == new["b.py"]
+    assert old["a.py"][0] != new["a.py"][0]
+    assert (old["a.py"][1], new["a.py"][1]) == (b"one\n", b"two\n")
+    assert open_source(f"{repository}@{first[:10]}", cache=repository).revision == first
 
 
-def test_an_abandoned_walk_leaves_no_process(repository: Path) -> None:
-    walk = opened(repository).entries()
-    first = next(walk)
-    assert isinstance(first, Entry)
-    first.read()
+def test_bare_repositories_and_linked_work_trees_are_read(repository: Path, tmp_path: Path) -> None:
+    head = commit(repository, {"a.py": "x = 1\n"})
+    git(tmp_path, "clone", "-q", "--bare", str(repository), "bare.git")
+    git(repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    bare = open_source(str(tmp_path / "bare.git"), cache=tmp_path)
+    assert (bare.kind, bare.name, bare.revision) == ("git", "bare", head)
+    assert bare.location == str(tmp_path / "bare.git")
+    assert open_source(str(repository / ".git"), cache=tmp_path).name == "repo"
+    assert look(tmp_path / "side", "side")[0] == ["a.py"]
+
+
+def test_large_and_many_files_come_whole(repository: Path) -> None:
+    files = {f"{number}.py": f"x = {number}\n" * (1 + number * 300) for number in range(30)}
+    commit(repository, files)
+    found = [entry.read() for entry in open_source(f"{repository}@main", cache=repository).entries()]
+    assert {file.path: file.content.decode() for file in found} == files
+
+
+def test_stopping_early_leaves_no_process(repository: Path) -> None:
+    commit(repository, {f"{number}.py": "x\n" for number in range(5)})
+    walk = open_source(f"{repository}@main", cache=repository).entries()
+    next(walk).read()
     walk.close()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    assert not [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "git"]
