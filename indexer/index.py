@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
 from indexer.store.interface import Catalogue
 from indexer.store.lock import writer_lock
-from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, faults
+from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, disk_errors, faults
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import open_vectors
 from indexer.vectors.interface import VectorIndex
@@ -145,17 +145,14 @@ def writing(
     """Hold the writer lock and yield a pipeline on the index in `folder`, made if there is none."""
     from indexer.pipeline import Pipeline
 
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with writer_lock(folder):
-        store = SqliteStore(folder, writable=True)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with writer_lock(folder), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
         damaged = repair_needed(folder, store)
         pipeline = Pipeline(folder, store, encoder, processes=settings.processes, report=report, fresh=damaged)
-        try:
+        with closing(pipeline):
             yield pipeline
-        finally:
-            pipeline.close()
-            store.close()
 
 
 def repair_needed(folder: Path, store: SqliteStore) -> bool:

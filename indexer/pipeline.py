@@ -24,10 +24,10 @@ from indexer.progress import Progress, Report, Summary, silent
 from indexer.publishing import Publisher
 from indexer.sources.interface import Entry, Source
 from indexer.splitting.pool import ParsedFile, ParserPool
-from indexer.store.interface import FileRecord, KnownFile, SourceReport, SourceRow, UnitVectors
-from indexer.store.manifest import Manifest
+from indexer.store.interface import FileRecord, Forgotten, KnownFile, SourceReport, SourceRow, UnitVectors
+from indexer.store.manifest import REINDEX, Manifest
 from indexer.store.sqlite import SqliteStore
-from indexer.types import Kind, Skipped, SourceFile, Unit
+from indexer.types import Kind, Skipped, SkipReason, SourceFile, Unit
 
 # Files staged in one transaction: bounds what a kill can cost and the memory in use.
 _STAGE_FILES = 200
@@ -62,14 +62,18 @@ class Pipeline:
         self._depth = encoder.depths[-1]
         self._report = report
         self._processes = processes
-        self._publisher = Publisher(folder, store, encoder.fingerprint, self._depth, fresh=fresh)
         self._refuse_other_model(folder)
+        self._publisher = Publisher(folder, store, encoder.fingerprint, self._depth, fresh=fresh)
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self._published_at = time.monotonic()
-        if fresh:
-            self.rebuild()
-        self._resume()
+        try:
+            if fresh:
+                self.rebuild()
+            self._resume()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Free what the run holds."""
@@ -84,30 +88,33 @@ class Pipeline:
         """Bring one source up to date and publish it, searchable by BM25."""
         started = time.monotonic()
         self._refuse_other_location(source)
+        self._publish(None)
+        self._store.announce(_row(source))
         known = self._store.known_files(source.name)
-        live = self._store.live_keys(source.name)
         skipped: list[Skipped] = []
         seen: set[str] = set()
         with ParserPool(self._processes) as pool:
             changed = self._changed(source, known, seen, skipped)
             for batch in _batches(pool.parse(changed), _STAGE_FILES):
-                self._stage(batch, live)
+                self._stage(batch)
                 if self._due():
                     self._publish(None)
-        self._drop_missing(known, live, seen)
+        gone = [file.key for path, file in known.items() if path not in seen]
+        self._publisher.remove(gone)
         self._publish(SourceReport(_row(source), tuple(skipped)))
+        self.summary.removed += len(gone)
         for entry in skipped:
             self.summary.skipped[entry.reason.value] = self.summary.skipped.get(entry.reason.value, 0) + 1
         self._time("read, parse and BM25", started)
 
     def remove(self, name: str) -> int:
         """Remove a source and all its files; return how many files it had."""
-        live = self._store.live_keys(name)
-        self._publisher.remove(live.values())
-        self._store.forget(name)
         self._publish(None)
-        self.summary.removed += len(live)
-        return len(live)
+        gone = [file.key for file in self._store.known_files(name).values()]
+        self._publisher.remove(gone)
+        self._publish(Forgotten(name))
+        self.summary.removed += len(gone)
+        return len(gone)
 
     def rebuild(self) -> None:
         """Make both derived indexes anew from the store; the publisher was opened fresh."""
@@ -144,14 +151,20 @@ class Pipeline:
         stamps: dict[int, str] = {}
         for count, entry in enumerate(source.entries(), 1):
             self._report(Progress("Reading", count, None, "files"))
-            before = None if isinstance(entry, Skipped) else known.get(entry.path)
-            if not isinstance(entry, Skipped) and before is not None and entry.stamp and entry.stamp == before.stamp:
+            if isinstance(entry, Skipped):
+                skipped.append(entry)
+                continue
+            if entry.path in seen:
+                skipped.append(Skipped(source.name, entry.path, SkipReason.MALFORMED, "another file has this path"))
+                continue
+            before = known.get(entry.path)
+            if before is not None and entry.stamp and entry.stamp == before.stamp:
                 seen.add(entry.path)
                 self.summary.unchanged += 1
                 continue
-            file = entry if isinstance(entry, Skipped) else entry.read()
-            if isinstance(entry, Skipped) or isinstance(file, Skipped):
-                skipped.append(file if isinstance(file, Skipped) else entry)  # type: ignore[arg-type]
+            file = entry.read()
+            if isinstance(file, Skipped):
+                skipped.append(file)
                 continue
             seen.add(entry.path)
             content_hash = _content_hash(file)
@@ -162,18 +175,13 @@ class Pipeline:
             yield _Work(entry, content_hash, before), file
         self._store.restamp(stamps)
 
-    def _stage(self, batch: Sequence[tuple[_Work, SourceFile, ParsedFile]], live: dict[str, int]) -> None:
+    def _stage(self, batch: Sequence[tuple[_Work, SourceFile, ParsedFile]]) -> None:
         """Write a batch of parsed files to the store and to the BM25 index."""
-        stale = [work.known.key for work, _, _ in batch if work.known is not None and work.known.staged]
-        self._store.discard(stale)
-        self._publisher.remove(stale, live=False)
-        records = [_record(work, file, parsed) for work, file, parsed in batch]
-        for (_, file, parsed), (file_key, unit_keys) in zip(batch, self._store.stage(records), strict=True):
-            old = live.pop(file.path, None)
-            if old is not None:
-                self._publisher.remove([old])
+        staged = self._store.stage([_record(work, file, parsed) for work, file, parsed in batch])
+        self._publisher.remove(work.known.key for work, _, _ in batch if work.known is not None)
+        for (work, file, parsed), (file_key, unit_keys) in zip(batch, staged, strict=True):
             self._publisher.add(_documents(file_key, unit_keys, parsed))
-            self._count(file, parsed, changed=old is not None)
+            self._count(file, parsed, changed=work.known is not None)
 
     def _count(self, file: SourceFile, parsed: ParsedFile, *, changed: bool) -> None:
         summary = self.summary
@@ -185,16 +193,8 @@ class Pipeline:
         if parsed.failure:
             summary.notes.append(f"{file.path}: {parsed.failure}; it is indexed by lines")
 
-    def _drop_missing(self, known: dict[str, KnownFile], live: dict[str, int], seen: set[str]) -> None:
-        gone = [key for path, key in live.items() if path not in seen]
-        self._publisher.remove(gone)
-        self.summary.removed += len(gone)
-        stale = [file.key for path, file in known.items() if file.staged and path not in seen]
-        self._store.discard(stale)
-        self._publisher.remove(stale, live=False)
-
     def _resume(self) -> None:
-        """Put what an interrupted run staged or encoded back on its way."""
+        """Put what an interrupted run staged or encoded back on its way: it is live with the next generation."""
         for file_key, key, unit in self._store.staged():
             self._publisher.add([_document(key, file_key, unit)])
         self._publisher.remove(self._store.superseded())
@@ -234,18 +234,19 @@ class Pipeline:
         while batch := self._store.encoded(after, _ENCODE_UNITS):
             after = batch[-1]
             missing = np.setdiff1d(np.array(batch, dtype=np.int64), held)
-            if len(missing):
-                self._add_unit_vectors(missing.tolist())
+            self._add_unit_vectors(missing.tolist())
+            if self._publisher.crowded:
+                self._publish(None)
 
     # publishing
 
     def _due(self) -> bool:
-        return time.monotonic() - self._published_at >= self._publish_after
+        return self._publisher.crowded or time.monotonic() - self._published_at >= self._publish_after
 
-    def _publish(self, report: SourceReport | None) -> None:
-        if report is None and not self._publisher.pending:
+    def _publish(self, change: SourceReport | Forgotten | None) -> None:
+        if change is None and not self._publisher.pending:
             return
-        self._publisher.publish(report)
+        self._publisher.publish(change)
         self._published_at = time.monotonic()
         self._publish_after *= 2
 
@@ -254,19 +255,17 @@ class Pipeline:
 
     def _refuse_other_location(self, source: Source) -> None:
         before = self._store.source(source.name)
-        if before is not None and before.location != source.location:
+        if before is not None and before.indexed_at and before.location != source.location:
             raise UsageError(
                 f"the index has a source {source.name!r} already, from {before.location}; "
                 "give this one another name with --name, or remove that one with `fathom remove`"
             )
 
     def _refuse_other_model(self, folder: Path) -> None:
-        manifest = self._publisher.manifest
-        if manifest is not None and manifest.fingerprint != self._encoder.fingerprint:
-            self._publisher.close()
-            raise IndexIncompatible(
-                f"the index {folder} was made with another model; remove the folder and index its sources again"
-            )
+        with self._store.snapshot() as manifest:
+            made_with = manifest.fingerprint if manifest else self._encoder.fingerprint
+        if made_with != self._encoder.fingerprint:
+            raise IndexIncompatible(f"the index {folder} was made with another model; {REINDEX}")
 
 
 def _content_hash(file: SourceFile) -> bytes:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from indexer.lexical.factory import lexical_writer
 from indexer.lexical.interface import LexicalDocument
-from indexer.store.interface import Keys, SourceReport
-from indexer.store.manifest import LEXICAL, VECTORS, DerivedFile, Manifest, VectorSegment, seal, sync
+from indexer.store.interface import Forgotten, Keys, SourceReport
+from indexer.store.manifest import LEXICAL, VECTORS, DerivedFile, Manifest, VectorSegment, disk_errors, seal, sync
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import build_segment, measure_recall
-from indexer.vectors.segments import read_segment
+from indexer.vectors.segments import Part, Segment, part_of, read_segment
 
 _WORK = "work"
 
@@ -27,6 +27,12 @@ _WORK = "work"
 _ABSORB = 2
 # Beyond this share of dead vectors everything is written anew.
 _DEAD_SHARE = 0.2
+# Vectors that may wait for the next generation: 50 MB at 384 dimensions.
+_WAITING = 32_768
+
+_NO_KEYS: Keys = np.empty(0, np.int64)
+
+_Held = list[tuple[VectorSegment, Segment]]
 
 
 class Publisher:
@@ -38,14 +44,14 @@ class Publisher:
         self._fingerprint = fingerprint
         self._depth = depth
         with store.snapshot() as manifest:
-            self.manifest = manifest
-        self._previous = self.manifest
-        self._tidy()
-        if fresh and self.manifest is not None:  # keep its number, none of its files
-            self.manifest = self.manifest.model_copy(update={"lexical_files": (), "segments": (), "dead": None})
-        base = folder / self.manifest.lexical if self.manifest and not fresh else None
-        self._lexical = lexical_writer(folder / LEXICAL / _WORK, base)
-        self._lexical_changed = self.manifest is None or fresh
+            self._previous = self.manifest = manifest
+        if fresh and manifest is not None:  # keep its number, none of its files
+            self.manifest = manifest.model_copy(update={"lexical_files": (), "segments": (), "dead": None})
+        base = folder / manifest.lexical if manifest and not fresh else None
+        with disk_errors(folder):
+            self._tidy()
+            self._lexical = lexical_writer(folder / LEXICAL / _WORK, base)
+        self._lexical_changed = fresh
         self._removed: set[int] = set()
         self._new: list[tuple[Keys, NDArray[np.float32]]] = []
 
@@ -59,13 +65,12 @@ class Publisher:
             self._lexical.add(document)
             self._lexical_changed = True
 
-    def remove(self, file_keys: Iterable[int], *, live: bool = True) -> None:
-        """Remove files: live ones when the generation moves, staged ones are gone already."""
+    def remove(self, file_keys: Iterable[int]) -> None:
+        """Remove live files when the generation moves."""
         for key in file_keys:
             self._lexical.remove_file(key)
+            self._removed.add(key)
             self._lexical_changed = True
-            if live:
-                self._removed.add(key)
 
     def add_vectors(self, keys: Sequence[int], vectors: Sequence[NDArray[np.float32]]) -> None:
         """Add unit vectors, each (dim,) of norm 1."""
@@ -75,18 +80,40 @@ class Publisher:
     @property
     def pending(self) -> bool:
         """Whether anything waits to be published."""
-        return bool(self._lexical_changed or self._removed or self._new)
+        return bool(self._lexical_changed or self._new)
 
-    def publish(self, report: SourceReport | None = None) -> Manifest:
-        """Move the generation; everything it names is on the disk before it is named."""
-        generation = (self.manifest.generation if self.manifest else 0) + 1
+    @property
+    def crowded(self) -> bool:
+        """Whether as many vectors wait as may be held in memory."""
+        return sum(len(keys) for keys, _ in self._new) >= _WAITING
+
+    def publish(self, change: SourceReport | Forgotten | None = None) -> Manifest:
+        """Move the generation; everything it names is on the disk before it is named.
+
+        Raises EnvironmentFailed where that cannot be; the old generation then stays, and this publisher is of no
+        more use.
+        """
+        with disk_errors(self._folder):
+            manifest = self._write((self.manifest.generation if self.manifest else 0) + 1)
+            self._store.publish(manifest, self._removed, change)
+            self._previous, self.manifest = self.manifest, manifest
+            self._removed, self._new, self._lexical_changed = set(), [], False
+            self._tidy()
+        return manifest
+
+    def held_keys(self) -> Keys:
+        """Return the keys in published segments."""
+        return _joined([segment.keys for _, segment in self._segments()])
+
+    def _write(self, generation: int) -> Manifest:
+        """Write the derived files of a generation durably and name them."""
+        removed = sorted(self._removed)
         lexical, lexical_files = self._freeze_lexical(generation)
-        gone = self._store.unit_keys(sorted(self._removed))
-        segments, dead, recall = self._write_vectors(generation, gone)
+        segments, dead, recall = self._write_vectors(generation, self._store.unit_keys(removed))
         manifest = Manifest(
             generation=generation,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            documents=self._store.count_after(sorted(self._removed)),
+            documents=self._store.count_after(removed),
             encoded=sum(segment.count for segment in segments) - len(dead),
             fingerprint=self._fingerprint,
             depth=self._depth,
@@ -96,10 +123,9 @@ class Publisher:
             dead=self._write_dead(generation, dead),
             recall=recall,
         )
-        self._store.publish(manifest, self._removed, report)
-        self._previous, self.manifest = self.manifest, manifest
-        self._removed, self._new, self._lexical_changed = set(), [], False
-        self._tidy()
+        for folder in (self._folder / LEXICAL, self._folder / VECTORS, self._folder):
+            if folder.is_dir():
+                sync(folder)
         return manifest
 
     def _freeze_lexical(self, generation: int) -> tuple[str, tuple[DerivedFile, ...]]:
@@ -114,63 +140,51 @@ class Publisher:
         return target.relative_to(self._folder).as_posix(), sealed
 
     def _write_vectors(self, generation: int, gone: Keys) -> tuple[tuple[VectorSegment, ...], Keys, float | None]:
-        segments = list(self.manifest.segments) if self.manifest else []
-        dead = np.union1d(self._dead(), gone)
-        held = [read_segment(self._folder / VECTORS / segment.name).keys for segment in segments]
-        dead = np.intersect1d(dead, np.concatenate([np.empty(0, np.int64), *held]))
-        kept, absorbed = self._choose(segments, len(dead))
-        if not self._new and not absorbed:
-            return tuple(segments), dead, self.manifest.recall if self.manifest else None
-        keys, vectors = self._gather(absorbed, dead)
-        dead = np.setdiff1d(dead, np.concatenate([np.empty(0, np.int64), *(self._keys(entry) for entry in absorbed)]))
+        """Write the waiting vectors with what they absorb; return the segments, the dead keys in them, the recall."""
+        held = self._segments()
         recall = self.manifest.recall if self.manifest else None
-        if len(keys):
-            segment = build_segment(self._folder / VECTORS / str(generation), keys, vectors)
-            files = seal(self._folder, segment.folder.iterdir(), {})
-            sync(segment.folder)
-            if len(keys) >= max([entry.count for entry in kept], default=0):
-                recall = measure_recall(segment)
-            kept.append(VectorSegment(name=str(generation), count=len(keys), files=files))
-        return tuple(kept), dead, recall
+        dead = np.intersect1d(np.union1d(self._dead(), gone), _joined([segment.keys for _, segment in held]))
+        kept, absorbed = self._choose(held, len(dead))
+        parts = [part_of(segment.keys, segment.vectors, dead) for _, segment in absorbed]
+        parts += [part_of(keys, vectors, gone) for keys, vectors in self._new]
+        parts = [part for part in parts if len(part.keys)]
+        dead = np.setdiff1d(dead, _joined([segment.keys for _, segment in absorbed]))
+        segments = [entry for entry, _ in kept]
+        if parts:
+            largest = max([entry.count for entry in segments], default=0)
+            entry, segment = self._write_segment(generation, parts)
+            recall = measure_recall(segment) if entry.count >= largest else recall
+            segments.append(entry)
+        return tuple(segments), dead, recall if segments else None
 
-    def _choose(self, segments: list[VectorSegment], dead: int) -> tuple[list[VectorSegment], list[VectorSegment]]:
+    def _write_segment(self, generation: int, parts: Sequence[Part]) -> tuple[VectorSegment, Segment]:
+        segment = build_segment(self._folder / VECTORS / str(generation), parts)
+        files = seal(self._folder, segment.folder.iterdir(), {})
+        sync(segment.folder)
+        return VectorSegment(name=str(generation), count=len(segment.keys), files=files), segment
+
+    def _choose(self, held: _Held, dead: int) -> tuple[_Held, _Held]:
         """Return the segments that stay and those that the new one absorbs."""
-        total = sum(segment.count for segment in segments)
-        if dead and dead > _DEAD_SHARE * total:
-            return [], segments
+        if dead and dead > _DEAD_SHARE * sum(entry.count for entry, _ in held):
+            return [], held
         size = sum(len(keys) for keys, _ in self._new)
         kept, absorbed = [], []
-        for segment in sorted(segments, key=lambda entry: entry.count):
-            if size and segment.count <= _ABSORB * size:
-                size += segment.count
-                absorbed.append(segment)
+        for entry, segment in sorted(held, key=lambda pair: pair[0].count):
+            if size and entry.count <= _ABSORB * size:
+                size += entry.count
+                absorbed.append((entry, segment))
             else:
-                kept.append(segment)
+                kept.append((entry, segment))
         return kept, absorbed
 
-    def _gather(self, absorbed: Sequence[VectorSegment], dead: Keys) -> tuple[Keys, NDArray[np.float32]]:
-        keys, vectors = [np.empty(0, np.int64)], []
-        for entry in absorbed:
-            segment = read_segment(self._folder / VECTORS / entry.name)
-            alive = ~np.isin(segment.keys, dead)
-            keys.append(segment.keys[alive])
-            vectors.append(segment.vectors[alive].astype(np.float32))
-        for new_keys, new_vectors in self._new:
-            keys.append(new_keys)
-            vectors.append(new_vectors)
-        return np.concatenate(keys), np.concatenate(vectors) if vectors else np.empty((0, 0), np.float32)
-
-    def held_keys(self) -> Keys:
-        """Return the keys in published or queued segments."""
-        held = [self._keys(entry) for entry in (self.manifest.segments if self.manifest else ())]
-        return np.concatenate([np.empty(0, np.int64), *held, *(keys for keys, _ in self._new)])
-
-    def _keys(self, entry: VectorSegment) -> Keys:
-        return read_segment(self._folder / VECTORS / entry.name).keys
+    def _segments(self) -> _Held:
+        """Open the segments of the generation published last."""
+        entries = self.manifest.segments if self.manifest else ()
+        return [(entry, read_segment(self._folder / VECTORS / entry.name)) for entry in entries]
 
     def _dead(self) -> Keys:
         if self.manifest is None or self.manifest.dead is None:
-            return np.empty(0, np.int64)
+            return _NO_KEYS
         dead: Keys = np.load(self._folder / self.manifest.dead.path, allow_pickle=False)
         return dead
 
@@ -193,3 +207,7 @@ class Publisher:
             for path in sorted((self._folder / kind).glob("*")):
                 if path.relative_to(self._folder).as_posix() not in keep:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _joined(keys: Sequence[Keys]) -> Keys:
+    return np.concatenate([_NO_KEYS, *keys])

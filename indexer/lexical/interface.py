@@ -41,7 +41,7 @@ class LexicalIndex(Protocol):
         """Return the best `limit` units that hold any of the weighted terms; `within` restricts the keys."""
 
     def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
-        """Return the keys of all units whose body, name or path holds every one of the terms, ascending."""
+        """Return the keys of all units that hold every one of the terms, each in any field, ascending."""
 
     def frequency(self, term: str) -> int:
         """Return in how many units' bodies the term occurs."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ _HEAP_BYTES = 128_000_000
 _THREADS = 1
 # Up to here a set of keys is a clause of the query; beyond, hits are filtered.
 _CLAUSE_KEYS = 4_096
-_UNIQUE_NAMES = (".json", ".lock")
+# All other files of an index are written once, under a name of their own.
+_REWRITTEN = ("meta.json", ".managed.json")
+# What the Rust side raises where it panics; it is no Exception.
+_PANIC = "PanicException"
 
 
 def _schema() -> tantivy.Schema:
@@ -75,7 +79,7 @@ class TantivyIndex:
         return self._filtered(query, limit, within)
 
     def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
-        """Return the keys of all units whose body, name or path holds every one of the terms, ascending."""
+        """Return the keys of all units that hold every one of the terms, each in any field, ascending."""
         clauses = [(tantivy.Occur.Must, self._in_any_field(term)) for term in terms]
         query = tantivy.Query.const_score_query(tantivy.Query.boolean_query(clauses), 1.0)
         return np.sort(self._collect(query, max(1, len(self))).keys)
@@ -140,21 +144,22 @@ class TantivyWriter:
         row.add_text("path", document.path)
         row.add_text("docstring", document.docstring)
         row.add_text("body", document.body)
-        self._open_writer().add_document(row)
+        with _failures():
+            self._open_writer().add_document(row)
 
     def remove_file(self, file: int) -> None:
         """Remove all units of a file."""
         query = tantivy.Query.term_query(self._index.schema, "file", file)
-        self._open_writer().delete_documents_by_query(query)
+        with _failures():
+            self._open_writer().delete_documents_by_query(query)
 
     def freeze(self, folder: Path) -> list[Path]:
         """Write the present state into a new folder; return its files. Writing can go on."""
-        writer = self._open_writer()
         try:
-            writer.commit()
-            writer.wait_merging_threads()
-        except ValueError as error:
-            raise EnvironmentFailed(f"the BM25 index could not be written: {error}") from error
+            with _failures():
+                writer = self._open_writer()
+                writer.commit()
+                writer.wait_merging_threads()
         finally:
             self._writer = None
         shutil.rmtree(folder, ignore_errors=True)
@@ -172,12 +177,33 @@ class TantivyWriter:
         return self._writer
 
 
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what tantivy raises while writing into EnvironmentFailed: it says "ValueError" of a full disk."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise EnvironmentFailed(f"the BM25 index could not be written: {error}") from error
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise EnvironmentFailed(f"the BM25 index could not be written: {error}") from error
+
+
 def _committed(folder: Path) -> list[str]:
     """Return the names of the files that tantivy's last commit is made of."""
     meta = json.loads((folder / "meta.json").read_text())
-    segments = {entry["segment_id"].replace("-", "") for entry in meta["segments"]}
-    names = [path.name for path in folder.iterdir()]
-    return [name for name in names if name == "meta.json" or name.split(".")[0] in segments]
+    deletions = {entry["segment_id"].replace("-", ""): entry["deletes"] for entry in meta["segments"]}
+    return [path.name for path in folder.iterdir() if path.name == "meta.json" or _current(path.name, deletions)]
+
+
+def _current(name: str, deletions: Mapping[str, Mapping[str, int] | None]) -> bool:
+    """Tell whether a file belongs to a committed segment and, if it lists deleted units, is the newest such list."""
+    segment, *rest = name.split(".")
+    if segment not in deletions:
+        return False
+    newest = deletions[segment]
+    return rest[-1] != "del" or (newest is not None and rest[0] == str(newest["opstamp"]))
 
 
 def _link(source: Path, target: Path, names: Sequence[str]) -> list[Path]:
@@ -185,7 +211,7 @@ def _link(source: Path, target: Path, names: Sequence[str]) -> list[Path]:
     linked = []
     for name in names:
         path = target / name
-        if name.endswith(_UNIQUE_NAMES):
+        if name in _REWRITTEN:
             shutil.copyfile(source / name, path)
         else:
             os.link(source / name, path)

@@ -16,6 +16,8 @@ from indexer.sources.secrets import redact
 from indexer.splitting.units import split_units
 from indexer.types import Kind, SourceFile, UnitSpan
 
+# What `parse_file` says of a file.
+FIELDS = frozenset({"language", "parsed", "redactions", "path", "units"})
 # Shown for files in no language of the table.
 PLAIN_TEXT = "text"
 _HEAD_BYTES = 4096

@@ -11,13 +11,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
-from indexer.splitting.parse import ParseRequest, parse_file, request_fields
+from indexer.splitting.parse import FIELDS, ParseRequest, parse_file, request_fields
 from indexer.splitting.worker import read_frame, write_frame
 from indexer.types import SourceFile
 
@@ -46,7 +46,9 @@ class ParserPool:
         self._size = processes
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="parser")
         self._local = threading.local()
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+        self._started: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
 
     def __enter__(self) -> ParserPool:
         return self
@@ -54,8 +56,13 @@ class ParserPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._threads.shutdown(wait=error is None, cancel_futures=True)
-        for process in self._started:
+        with self._lock:
+            self._closed = True
+            processes = list(self._started)
+        for process in processes:
+            process.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for process in processes:
             _stop(process)
 
     def parse(self, files: Iterable[tuple[_Tag, SourceFile]]) -> Iterator[tuple[_Tag, SourceFile, ParsedFile]]:
@@ -75,34 +82,61 @@ class ParserPool:
             failure = f"its parser took more than {self._seconds:g} s"
         except (BrokenPipeError, EOFError):
             failure = "its parser crashed"
+        except ValueError:
+            failure = "its parser's answer cannot be read"
+        if self._closed:
+            raise CancelledError
         return ParsedFile(parse_file(ParseRequest(file, grammar=False)), failure)
 
     def _ask(self, request: ParseRequest) -> dict[str, Any]:
+        """Return a parser's answer; raise TimeoutError, EOFError or ValueError where it gives none."""
         process = self._process()
         assert process.stdin is not None
         assert process.stdout is not None
-        try:
-            with _deadline(process, self._seconds) as timed_out:
+        with _deadline(process, self._seconds) as timed_out:
+            try:
                 write_frame(process.stdin, request_fields(request), request.file.content)
-                frame = read_frame(process.stdout)
-        except BrokenPipeError:
-            frame = None
-        if frame is None:
-            self._local.process = None
-            _stop(process)
-            raise TimeoutError if timed_out() else EOFError
-        return frame[0]
+                answer = _answer(process.stdout)
+            except (BrokenPipeError, EOFError, ValueError) as error:
+                self._drop(process)
+                if timed_out():
+                    raise TimeoutError from error
+                raise
+        if timed_out():  # killed just after its answer
+            self._drop(process)
+        return answer
 
     def _process(self) -> subprocess.Popen[bytes]:
+        """Return the calling thread's process."""
         process: subprocess.Popen[bytes] | None = getattr(self._local, "process", None)
-        if process is None:
-            root = str(Path(__file__).resolve().parents[2])
+        if process is not None:
+            return process
+        root = str(Path(__file__).resolve().parents[2])
+        with self._lock:
+            if self._closed:
+                raise CancelledError
             process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, start_new_session=True
             )
-            self._local.process = process
-            self._started.append(process)
+            self._started.add(process)
+        self._local.process = process
         return process
+
+    def _drop(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process that cannot be asked again."""
+        self._local.process = None
+        _stop(process)
+        with self._lock:
+            self._started.discard(process)
+
+
+def _answer(stream: IO[bytes]) -> dict[str, Any]:
+    frame = read_frame(stream)
+    if frame is None:
+        raise EOFError
+    if not frame[0].keys() >= FIELDS:
+        raise ValueError(f"an answer without {', '.join(sorted(FIELDS - frame[0].keys()))}")
+    return frame[0]
 
 
 @contextlib.contextmanager

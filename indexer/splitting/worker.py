@@ -15,6 +15,10 @@ from typing import IO, Any
 from indexer.splitting.parse import parse_file, request_from
 
 HEADER = struct.Struct(">II")
+# Far above any file that is parsed: a longer frame is no frame.
+_MAX_FRAME = 1 << 30
+# Longer than the other side waits: ends a worker that hangs when nobody is left to kill it.
+_ORPHAN_SECONDS = 60
 
 
 def write_frame(stream: IO[bytes], fields: dict[str, Any], content: bytes = b"") -> None:
@@ -27,15 +31,20 @@ def write_frame(stream: IO[bytes], fields: dict[str, Any], content: bytes = b"")
 
 
 def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """Read what `write_frame` wrote; None at the end of the stream."""
+    """Read what `write_frame` wrote; None at the end of the stream, ValueError for anything else."""
     header = stream.read(HEADER.size)
     if len(header) < HEADER.size:
         return None
     first, second = HEADER.unpack(header)
+    if first + second > _MAX_FRAME:
+        raise ValueError(f"a frame of {first + second} bytes")
     encoded, content = stream.read(first), stream.read(second)
     if len(encoded) < first or len(content) < second:
         return None
-    return json.loads(encoded), content
+    fields = json.loads(encoded)
+    if not isinstance(fields, dict):
+        raise ValueError("a frame without an object")
+    return fields, content
 
 
 def main() -> None:
@@ -43,8 +52,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while (frame := read_frame(source)) is not None:
+        signal.alarm(_ORPHAN_SECONDS)
         fields, content = frame
         write_frame(sink, parse_file(request_from(fields, content)))
+        signal.alarm(0)
 
 
 if __name__ == "__main__":

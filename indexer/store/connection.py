@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexer.errors import EnvironmentFailed, IndexDamaged, IndexIncompatible, IndexMissing
+from indexer.store.manifest import REINDEX, disk_errors, sync
 from indexer.store.schema import APPLICATION_ID, FORMAT, TABLES
 
 STORE_FILE = "store.sqlite3"
@@ -20,7 +21,17 @@ STORE_FILE = "store.sqlite3"
 _BUSY_SECONDS = 30.0
 _CACHE_KIB = 64_000
 
-_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
+# SQLITE_ERROR and MISMATCH: our statements fit our tables, so the tables are not ours any more. No code (0): the driver
+# found text that is not UTF-8.
+_DAMAGE_CODES = {
+    0,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_CONSTRAINT,
+}
 
 
 class Connections:
@@ -57,12 +68,20 @@ class Connections:
 
 def create(folder: Path) -> None:
     """Make an empty store in `folder` if there is none; only its owner may read it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / STORE_FILE
     if path.exists():
         return
+    with disk_errors(folder):
+        _create(path)
+
+
+def _create(path: Path) -> None:
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # SQLite would replay the journal of a store that is gone, or of one half made, into the new one.
+    for stale in folder.glob(f"{STORE_FILE}*"):
+        stale.unlink()
     partial = folder / f"{STORE_FILE}.new"
-    partial.unlink(missing_ok=True)
     with sqlite_errors(path):
         connection = sqlite3.connect(partial, isolation_level=None)
         connection.executescript(
@@ -71,18 +90,21 @@ def create(folder: Path) -> None:
         )
         connection.close()
     partial.rename(path)
+    sync(folder)
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if not path.stat().st_size:
+        connection.close()
+        raise IndexDamaged(f"the store {path} is empty; {REINDEX}")
     if marks[0] != APPLICATION_ID:
         connection.close()
         raise IndexIncompatible(f"{path} is not a Fathom index; name another folder with --index")
     if marks[1] != FORMAT:
         connection.close()
         raise IndexIncompatible(
-            f"the index {path.parent} has format {marks[1]}, this version reads format {FORMAT}; "
-            "remove the folder and index its sources again with `fathom index SOURCE`"
+            f"the index {path.parent} has format {marks[1]}, this version reads format {FORMAT}; {REINDEX}"
         )
 
 
@@ -91,10 +113,10 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours: damage, or the machine's failure."""
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its message
+        raise IndexDamaged(f"the store {path} is damaged; {REINDEX}") from error
     except sqlite3.Error as error:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        if code in _DAMAGE_CODES:
-            raise IndexDamaged(
-                f"the store {path} is damaged ({error}); remove the folder {path.parent} and index its sources again"
-            ) from error
+        if code in _DAMAGE_CODES and not isinstance(error, sqlite3.ProgrammingError):
+            raise IndexDamaged(f"the store {path} is damaged ({error}); {REINDEX}") from error
         raise EnvironmentFailed(f"the store {path} cannot be used: {error}") from error

@@ -32,15 +32,11 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What the store remembers of a file, to tell whether it changed.
-
-    `staged` is True for a file written by a run that has not published it yet.
-    """
+    """What the store remembers of a live file, to tell whether it changed."""
 
     key: int
     stamp: str
     content_hash: bytes
-    staged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +152,13 @@ class StoreWriter(Protocol):
     """The writing half. The caller holds the writer lock; nothing is visible before `publish`."""
 
     def known_files(self, repository: str) -> dict[str, KnownFile]:
-        """Return the repository's files by path; a staged version hides the live one."""
+        """Return the repository's live files by path."""
 
-    def live_keys(self, repository: str) -> dict[str, int]:
-        """Return the live files' keys by path."""
+    def announce(self, source: SourceRow) -> None:
+        """Note a source that is about to be read for the first time, so that it can be shown and removed."""
 
     def stage(self, records: Iterable[FileRecord]) -> list[tuple[int, list[int]]]:
         """Write files and units durably; return each file's key and its units' keys."""
-
-    def discard(self, file_keys: Iterable[int]) -> None:
-        """Remove staged files."""
 
     def restamp(self, stamps: Mapping[int, str]) -> None:
         """Note a new stamp of files whose content did not change."""
@@ -173,8 +166,8 @@ class StoreWriter(Protocol):
     def staged(self) -> Iterator[tuple[int, int, Unit]]:
         """Yield (file key, unit key, unit) of everything staged."""
 
-    def publish(self, manifest: Manifest, removed: Iterable[int], report: SourceReport | None) -> None:
-        """Move the generation: staged files become live and `removed` files go, in one transaction."""
+    def publish(self, manifest: Manifest, removed: Iterable[int], change: SourceReport | Forgotten | None) -> None:
+        """Move the generation: staged files become live, `removed` files go, in one transaction with `change`."""
 
     def unencoded(self, after: int, limit: int) -> list[tuple[int, Unit]]:
         """Return up to `limit` live units without vectors whose keys follow `after`, ascending."""
@@ -187,9 +180,6 @@ class StoreWriter(Protocol):
 
     def count_unencoded(self) -> tuple[int, int]:
         """Return how many live units have no vectors, and their characters."""
-
-    def forget(self, name: str) -> None:
-        """Remove what is known of a source besides its files."""
 
     def known_vectors(self, keys: Sequence[bytes]) -> set[bytes]:
         """Return which block vectors are stored already."""
@@ -219,6 +209,13 @@ class SourceReport:
 
     source: SourceRow
     skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A source that is removed, with all that is known of it."""
+
+    name: str
 
 
 class Store(StoreReader, StoreWriter, Protocol):

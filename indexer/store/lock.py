@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexer.errors import IndexBusy
+from indexer.store.manifest import disk_errors
 
 LOCK_FILE = "writer.lock"
 
@@ -16,7 +17,8 @@ LOCK_FILE = "writer.lock"
 @contextmanager
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the index's writer lock; raise IndexBusy at once if another process has it."""
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with disk_errors(folder):
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

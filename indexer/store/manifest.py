@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from indexer.errors import IndexDamaged
+from indexer.errors import EnvironmentFailed, IndexDamaged
 
 _CHUNK = 1 << 20
 
@@ -22,6 +23,7 @@ LEXICAL = "lexical"
 VECTORS = "vectors"
 
 REPAIR = "run `fathom check --repair` with this index to rebuild what is derived"
+REINDEX = "remove the index's folder and index its sources again with `fathom index SOURCE`"
 
 
 class DerivedFile(BaseModel):
@@ -79,7 +81,7 @@ def read_manifest(text: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        raise IndexDamaged(f"the index's manifest cannot be read ({error.error_count()} faults); {REPAIR}") from error
+        raise IndexDamaged(f"the index's manifest cannot be read ({error.error_count()} faults); {REINDEX}") from error
 
 
 def checksum(path: Path) -> str:
@@ -115,6 +117,15 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a failure to write an index into EnvironmentFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFailed(f"the index {folder} could not be written: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import xxhash
 
 # Changes whenever an older version could misread the store; such an index is refused by name.
-FORMAT = 1
+FORMAT = 2
 # "Fthm": tells our files from other SQLite files.
 APPLICATION_ID = 0x4674686D
 
@@ -39,7 +39,7 @@ CREATE INDEX units_file ON units (file_key);
 CREATE TABLE blocks (
     unit_key INTEGER NOT NULL, ordinal INTEGER NOT NULL, start_line INTEGER NOT NULL,
     end_line INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, vector_key BLOB NOT NULL,
-    PRIMARY KEY (unit_key, ordinal)
+    row_hash INTEGER NOT NULL, PRIMARY KEY (unit_key, ordinal)
 ) WITHOUT ROWID;
 CREATE TABLE vectors (vector_key BLOB PRIMARY KEY, vector BLOB NOT NULL, row_hash INTEGER NOT NULL);
 """
@@ -49,6 +49,9 @@ HEAD_COLUMNS = (
     "u.start_line, u.end_line"
 )
 UNIT_COLUMNS = f"{HEAD_COLUMNS}, u.cuts, u.row_hash, u.text"
+BLOCK_COLUMNS = (
+    "b.unit_key, b.ordinal, b.start_line, b.end_line, b.first, b.last, b.vector_key, b.row_hash, v.vector, v.row_hash"
+)
 
 
 def row_hash(fields: Sequence[object]) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from indexer.vectors.exact import ExactSearcher
 from indexer.vectors.index import SegmentedIndex
 from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors
-from indexer.vectors.segments import Segment, read_segment, write_segment
+from indexer.vectors.segments import Part, Segment, chunks, read_segment, write_segment
 
 # Below this numpy compares a query with every vector as fast as a first pass and its re-scoring together.
 FLAT_LIMIT = 10_000
@@ -40,10 +40,10 @@ def open_vectors(folders: Sequence[Path], dead: Keys) -> VectorIndex:
     return SegmentedIndex([(segment, searcher(segment)) for segment in segments], dead)
 
 
-def build_segment(folder: Path, keys: Keys, vectors: Vectors) -> Segment:
-    """Write a segment (keys (n,), vectors (n, dim) of norm 1) with all that the back end here can use."""
-    segment = write_segment(folder, keys, vectors)
-    if len(keys) >= FLAT_LIMIT and backend() == "faiss":
+def build_segment(folder: Path, parts: Sequence[Part]) -> Segment:
+    """Write a segment with all that the back end here can use."""
+    segment = write_segment(folder, parts)
+    if len(segment.keys) >= FLAT_LIMIT and backend() == "faiss":
         from indexer.vectors.faiss import build_codes
 
         build_codes(segment)
@@ -53,11 +53,23 @@ def build_segment(folder: Path, keys: Keys, vectors: Vectors) -> Segment:
 def measure_recall(segment: Segment) -> float:
     """Return recall@10 of the segment's search against exact search, its own vectors as queries."""
     index = SegmentedIndex([(segment, searcher(segment))], np.empty(0, np.int64))
-    vectors = segment.vectors.astype(np.float32)
-    sample = np.linspace(0, len(segment.keys) - 1, _RECALL_QUERIES).astype(np.int64)
+    sample = np.unique(np.linspace(0, len(segment.keys) - 1, _RECALL_QUERIES).astype(np.int64))
+    queries = segment.vectors[sample].astype(np.float32)
     hits = 0
-    for position in np.unique(sample):
-        truth = np.argsort(-(vectors @ vectors[position]), kind="stable")[:_RECALL_AT]
-        found, _ = index.search(vectors[position], _RECALL_AT)
-        hits += len(set(segment.keys[truth].tolist()) & set(found.tolist()))
-    return hits / (len(np.unique(sample)) * min(_RECALL_AT, len(segment.keys)))
+    for query, truth in zip(queries, _exact(segment, queries), strict=True):
+        found, _ = index.search(query, _RECALL_AT)
+        hits += len(np.intersect1d(truth, found))
+    return hits / (len(sample) * min(_RECALL_AT, len(segment.keys)))
+
+
+def _exact(segment: Segment, queries: Vectors) -> Keys:
+    """Return the keys (queries, 10) of the nearest vectors by comparing with all of them, in chunks."""
+    best = np.empty((len(queries), 0), np.float32)
+    keys = np.empty((len(queries), 0), np.int64)
+    for start, vectors in chunks(segment):
+        best = np.hstack([best, queries @ vectors.T])
+        here = np.broadcast_to(segment.keys[start : start + len(vectors)], (len(queries), len(vectors)))
+        keys = np.hstack([keys, here])
+        order = np.argsort(-best, axis=1, kind="stable")[:, :_RECALL_AT]
+        best, keys = np.take_along_axis(best, order, 1), np.take_along_axis(keys, order, 1)
+    return keys

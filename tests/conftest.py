@@ -1,0 +1,42 @@
+"""What many tests share: the encoder without a model, and the checks that every state of an index must pass."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent
+
+
+def _load(name, path):
+    if name not in sys.modules:
+        specification = importlib.util.spec_from_file_location(name, path)
+        module = sys.modules[name] = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def stub_module():
+    """The module of the stub encoder."""
+    return _load("stub_encoder", _TESTS / "stub_encoder.py")
+
+
+@pytest.fixture
+def stub_encoder(stub_module):
+    """An encoder without a model."""
+    return stub_module.StubEncoder()
+
+
+@pytest.fixture(scope="session")
+def states(stub_module):
+    """The module that builds small indexes fast and checks every promise of their state."""
+    return _load("index_states", _TESTS / "indexer" / "index_states.py")
+
+
+@pytest.fixture
+def quick(states, monkeypatch):
+    """Parse in this process and stage few files at a time; return the module of states."""
+    states.hasten(monkeypatch.setattr)
+    return states

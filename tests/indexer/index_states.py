@@ -1,0 +1,196 @@
+"""Small indexes built fast, and the checks that every state of an index must pass. No test is here."""
+
+import random
+
+import numpy as np
+from stub_encoder import StubEncoder
+
+from indexer import pipeline as pipeline_module
+from indexer.errors import IndexMissing
+from indexer.index import Index, writing
+from indexer.settings import Settings
+from indexer.sources.folder import FolderSource
+from indexer.splitting.parse import ParseRequest, parse_file
+from indexer.splitting.pool import ParsedFile
+from indexer.store.manifest import faults
+from indexer.types import SourceFile
+
+# Every unit of `text_of` holds it.
+COMMON = "common"
+DIMENSION = 16
+
+
+class InlinePool:
+    """A parser pool without processes."""
+
+    def __init__(self, processes):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def parse(self, files):
+        for tag, file in files:
+            yield tag, file, ParsedFile(parse_file(ParseRequest(file)))
+
+
+class CountingEncoder(StubEncoder):
+    """Remembers how many blocks it was given."""
+
+    def __init__(self):
+        super().__init__(dimension=DIMENSION)
+        self.blocks = 0
+
+    def encode(self, token_ids, depth):
+        self.blocks += len(token_ids)
+        return super().encode(token_ids, depth)
+
+
+def hasten(patch):
+    """Parse in this process and stage few files at a time."""
+    patch(pipeline_module, "ParserPool", InlinePool)
+    patch(pipeline_module, "_STAGE_FILES", 3)
+
+
+def folder_source(tree, name="tree"):
+    return FolderSource(tree, name, False, 1 << 20)
+
+
+def settings(folder):
+    return Settings(index=folder, processes=1)
+
+
+def chances(seed):
+    return random.Random(seed)
+
+
+def text_of(word, functions=2):
+    """Return a Python file of a few functions, named for a word of its own."""
+    return "".join(f"def {word}_{n}():\n    return {COMMON!r}, {word!r}\n\n\n" for n in range(functions))
+
+
+def parsed(repository, path, text):
+    """Return the rows of units that a file gives."""
+    return parse_file(ParseRequest(SourceFile(repository, path, text.encode())))["units"]
+
+
+def change(tree, chance):
+    """Add, change, rename or delete a few files of a tree."""
+    tree.mkdir(exist_ok=True)
+    for _ in range(chance.randint(1, 4)):
+        files = sorted(tree.iterdir())
+        action = chance.choice(["add", "add", "change", "rename", "delete"]) if len(files) > 4 else "add"
+        word = f"w{chance.randrange(10**9)}"
+        if action == "add":
+            (tree / f"{word}.py").write_text(text_of(word, chance.randint(1, 4)))
+        elif action == "change":
+            chance.choice(files).write_text(text_of(word))
+        elif action == "rename":
+            chance.choice(files).rename(tree / f"{word}.py")
+        else:
+            chance.choice(files).unlink()
+
+
+def symbols_in(tree):
+    """Return the functions that the files of a tree define now."""
+    lines = [line for path in tree.iterdir() for line in path.read_text().splitlines()]
+    return {line[4 : line.index("(")] for line in lines if line.startswith("def ")}
+
+
+def update(folder, sources, encoder, said=lambda manifest: None):
+    """Bring an index up to date; `said` is told of every acknowledged manifest."""
+    with writing(folder, settings(folder), encoder) as pipeline:
+        for source in sources:
+            pipeline.refresh(source)
+            said(pipeline.manifest)
+        pipeline.encode()
+        said(pipeline.manifest)
+        pipeline.sweep()
+    return pipeline.summary
+
+
+def units_of(view):
+    return view.store.units(view.catalogue.keys.tolist())
+
+
+def vector_keys(view):
+    keys, _ = view.vectors.search(np.ones(DIMENSION, np.float32), 10**6)
+    return keys.tolist()
+
+
+def check_view(view):
+    """Check that store, BM25 and vectors of a generation agree; return its units by id."""
+    keys = view.catalogue.keys.tolist()
+    units = units_of(view)
+    assert view.manifest.documents == len(keys) == len(view.lexical)
+    assert view.lexical.containing([COMMON]).tolist() == [key for key in keys if COMMON in units[key].text]
+    assert len(view.vectors) == view.manifest.encoded
+    found = vector_keys(view)
+    assert len(found) == len(set(found)) == view.manifest.encoded
+    assert set(found) <= set(keys)
+    return {unit.id: unit for unit in units.values()}
+
+
+def check(folder):
+    """Check an index from outside; return its manifest and units by id, or None where there is none yet."""
+    try:
+        index = Index.open(folder)
+    except IndexMissing:
+        return None
+    try:
+        assert index.store.faults() == []
+        with index.view() as view:
+            assert faults(folder, view.manifest) == []
+            assert view.store.count_unencoded()[0] <= view.manifest.documents - view.manifest.encoded
+            return view.manifest, check_view(view)
+    finally:
+        index.close()
+
+
+def assert_nothing_left_over(folder):
+    """Check that an index's folder holds what its manifest names, the store and the lock, and nothing else."""
+    index = Index.open(folder)
+    with index.view() as view:
+        named = {entry.path for entry in view.manifest.files()}
+    index.close()
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {name for name in there - named if not name.endswith(".lock")} == {"store.sqlite3"}
+
+
+def ranked(folder, queries):
+    """Return each query's BM25 hits as sets of ids, and each unit's vector."""
+    index = Index.open(folder)
+    with index.view() as view:
+        ids = {key: unit.id for key, unit in units_of(view).items()}
+        answers = [{ids[key] for key in view.lexical.search({word: 1.0}, 10**5).keys.tolist()} for word in queries]
+        keys = np.array(sorted(ids), dtype=np.int64)
+        vectors = dict(zip((ids[key] for key in keys.tolist()), view.vectors.vectors(keys), strict=True))
+    index.close()
+    return answers, vectors
+
+
+def assert_same(one, other):
+    """Check that two complete indexes hold the same units and give the same hits."""
+    (manifest, units), (_, wanted) = check(one), check(other)
+    assert manifest.encoded == manifest.documents
+    assert units == wanted
+    queries = [COMMON, *sorted({unit.symbol.split("_")[0] for unit in wanted.values()})[:5]]
+    (hits, vectors), (hits_wanted, vectors_wanted) = ranked(one, queries), ranked(other, queries)
+    assert hits == hits_wanted
+    assert vectors.keys() == vectors_wanted.keys()
+    for name, vector in vectors.items():
+        np.testing.assert_allclose(vector, vectors_wanted[name], atol=1e-3)
+
+
+def finish(folder, tree, scratch):
+    """Complete what an interrupted run left; check it against an index built from nothing, and what is left over."""
+    encoder = CountingEncoder()
+    update(folder, [folder_source(tree)], encoder)
+    update(scratch, [folder_source(tree)], encoder)
+    assert_same(folder, scratch)
+    with writing(folder, settings(folder), encoder):
+        pass
+    assert_nothing_left_over(folder)
