@@ -73,7 +73,7 @@ def queries(index: Index) -> list[str]:
     chosen = random.Random(_SEED)
     with index.view() as view:
         keys = chosen.sample(view.catalogue.keys.tolist(), 4 * QUERIES)
-        heads = list(view.store.heads(keys).values())
+        heads = list(view.store.units(keys).values())
     documented = [head for head in heads if len(head.docstring.split()) >= 5]
     named = [head for head in heads if head.symbol]
     asked = [" ".join(head.docstring.split()[:12]) for head in documented]

@@ -28,7 +28,8 @@ def command(repair: bool, folder: Path | None, as_json: bool, quiet: bool, verbo
     for fault in (*found, *derived):
         click.echo(f"{fault.path}: {fault.problem}", err=True)
     if found:
-        raise IndexDamaged(f"{len(found)} rows of the store are damaged; index the sources they belong to again")
+        cure = "run `fathom remove NAME` for the sources they belong to and index these again"
+        raise IndexDamaged(f"{len(found)} rows of the store are damaged; {cure}")
     if derived and not repair:
         raise IndexDamaged(f"{len(derived)} derived files are damaged; `fathom check --repair` builds them anew")
     if derived:

@@ -60,6 +60,7 @@ class Index:
         self.store = SqliteStore(folder)
         self._lock = threading.Lock()
         self._view: View | None = None
+        self.summary: Summary | None = None
 
     @classmethod
     def open(cls, folder: Path | str | None = None, settings: Settings | None = None) -> Index:
@@ -77,8 +78,8 @@ class Index:
         settings: Settings | None = None,
         encoder: Encoder | None = None,
         report: Report = silent,
-    ) -> tuple[Index, Summary]:
-        """Add or refresh sources (paths, URLs, corpus files) and return the index and what was done."""
+    ) -> Index:
+        """Add or refresh sources (paths, URLs, corpus files) and return the index; `summary` says what was done."""
         settings = settings or Settings()
         path = Path(folder) if folder is not None else settings.index
         opened = [_open(source, settings) for source in sources]
@@ -87,7 +88,9 @@ class Index:
                 pipeline.refresh(source)
             pipeline.encode()
             pipeline.sweep()
-        return cls.open(path), pipeline.summary
+        index = cls.open(path)
+        index.summary = pipeline.summary
+        return index
 
     def close(self) -> None:
         """Free what the calling thread holds."""

@@ -99,7 +99,8 @@ class Pipeline:
                 self._stage(batch)
                 if self._due():
                     self._publish(None)
-        gone = [file.key for path, file in known.items() if path not in seen]
+        closed = tuple(entry.path for entry in skipped if entry.reason is SkipReason.UNREADABLE)
+        gone = [file.key for path, file in known.items() if path not in seen and not _below(path, closed)]
         self._publisher.remove(gone)
         self._publish(SourceReport(_row(source), tuple(skipped)))
         self.summary.removed += len(gone)
@@ -266,6 +267,11 @@ class Pipeline:
             made_with = manifest.fingerprint if manifest else self._encoder.fingerprint
         if made_with != self._encoder.fingerprint:
             raise IndexIncompatible(f"the index {folder} was made with another model; {REINDEX}")
+
+
+def _below(path: str, closed: Sequence[str]) -> bool:
+    """Tell whether a path is, or lies in, one that could not be read: what was known of it stays."""
+    return any(path == entry.rstrip("/") or (entry.endswith("/") and path.startswith(entry)) for entry in closed)
 
 
 def _content_hash(file: SourceFile) -> bytes:

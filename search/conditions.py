@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.index import View
 from indexer.lexical.tokens import terms
@@ -47,14 +48,18 @@ def _filtered(view: View, filters: Sequence[FieldFilter]) -> Keys | None:
     return catalogue.keys[keep]
 
 
-def _accepted(catalogue: Catalogue, entry: FieldFilter) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _accepted(catalogue: Catalogue, entry: FieldFilter) -> NDArray[np.bool_]:
+    """Ask the filter once for each distinct value, then look the units' values up."""
     column = _FILE_FIELDS.get(entry.field)
     if column is not None:
-        files = np.fromiter((entry.matches(file[column]) for file in catalogue.files), bool, len(catalogue.files))
-        return files[catalogue.file]
-    values = catalogue.kinds.tolist() if entry.field == "kind" else catalogue.symbols
-    verdicts = {value: entry.matches(value) for value in set(values)}
-    return np.fromiter((verdicts[value] for value in values), bool, len(values))
+        return _verdicts(entry, [file[column] for file in catalogue.files])[catalogue.file]
+    if entry.field == "kind":
+        return _verdicts(entry, catalogue.kinds)[catalogue.kind]
+    return _verdicts(entry, catalogue.symbols)[catalogue.symbol]
+
+
+def _verdicts(entry: FieldFilter, values: Sequence[str]) -> NDArray[np.bool_]:
+    return np.fromiter((entry.matches(value) for value in values), bool, len(values))
 
 
 def _candidates(view: View, item: Word | Phrase, allowed: Keys | None) -> Keys | None:

@@ -56,7 +56,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def index(tmp_path, project):
-    built, _ = Index.build(tmp_path / "index", [str(project)])
+    built = Index.build(tmp_path / "index", [str(project)])
     yield built
     built.close()
 
@@ -133,7 +133,8 @@ def test_parts_add_up_and_pages_fit_together(index):
 def test_changes_renames_and_deletions_are_followed(index, project):
     (project / "retry.py").rename(project / "again.py")
     (project / "shapes.py").write_text(SHAPES.replace("total_surface", "sum_of_areas"))
-    built, summary = Index.build(index.folder, [str(project)])
+    built = Index.build(index.folder, [str(project)])
+    summary = built.summary
     assert (summary.added, summary.changed, summary.removed, summary.unchanged) == (1, 1, 1, 0)
     engine = Engine(built)
     assert engine.search("call_with_backoff", 1).hits[0].path == "again.py"

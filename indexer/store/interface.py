@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.store.manifest import Fault, Manifest
-from indexer.types import Block, Kind, Skipped, Unit
+from indexer.types import Block, Skipped, Unit
 
 Keys = NDArray[np.int64]
 
@@ -54,21 +54,19 @@ class FileRecord:
     units: tuple[Unit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A unit without its text: what ranking looks at."""
+class Head(NamedTuple):
+    """A unit without its text: what ranking looks at, for hundreds of units a query."""
 
     key: int
     id: str
     repository: str
     path: str
     language: str
-    kind: Kind
+    kind: str
     symbol: str
-    signature: str
-    docstring: str
     start_line: int
     end_line: int
+    documented: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +83,16 @@ class UnitVectors:
 class Catalogue:
     """Every live unit by what filters ask for: arrays of equal length, ascending by key.
 
-    `file` indexes `files`, whose entries are (repository, path, language).
+    `file`, `kind` and `symbol` index `files`, whose entries are (repository, path, language), `kinds` and `symbols`.
     """
 
     keys: Keys
     file: NDArray[np.int32]
-    kinds: NDArray[np.object_]
-    symbols: Sequence[str]
+    kind: NDArray[np.int32]
+    symbol: NDArray[np.int32]
     files: Sequence[tuple[str, str, str]]
+    kinds: Sequence[str]
+    symbols: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

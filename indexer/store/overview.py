@@ -6,9 +6,10 @@ Every statement here is handed an open connection; nothing is written.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.store.interface import Catalogue, SourceRow, Statistics
 from indexer.store.manifest import Manifest
@@ -27,13 +28,21 @@ def read_catalogue(connection: sqlite3.Connection) -> Catalogue:
     ).fetchall()
     file_keys = np.array([row[0] for row in files], dtype=np.int64)
     columns = list(zip(*units, strict=True)) or [(), (), (), ()]
+    kinds, symbols = (list(dict.fromkeys(column)) for column in columns[2:])
     return Catalogue(
         keys=np.array(columns[0], dtype=np.int64),
         file=np.searchsorted(file_keys, np.array(columns[1], dtype=np.int64)).astype(np.int32),
-        kinds=np.array(columns[2], dtype=object),
-        symbols=columns[3],
+        kind=_places(columns[2], kinds),
+        symbol=_places(columns[3], symbols),
         files=[(row[1], row[2], row[3]) for row in files],
+        kinds=kinds,
+        symbols=symbols,
     )
+
+
+def _places(values: Sequence[str], distinct: Sequence[str]) -> NDArray[np.int32]:
+    place = {value: at for at, value in enumerate(distinct)}
+    return np.fromiter((place[value] for value in values), np.int32, len(values))
 
 
 def read_statistics(connection: sqlite3.Connection) -> Statistics:

@@ -20,13 +20,10 @@ from indexer.store.schema import row_hash
 from indexer.types import Block, Kind, Skipped, SkipReason, Unit
 
 
-def head_of(row: Sequence[Any]) -> Head:
-    """Return a row of HEAD_COLUMNS as a value; its hash covers the text too and is not verified."""
-    key, unit_id, repository, path, language, kind, symbol, signature, docstring, start, end = row[:11]
-    try:
-        return Head(key, unit_id, repository, path, language, Kind(kind), symbol, signature, docstring, start, end)
-    except ValueError as error:
-        raise _damaged(row) from error
+def head_of(row: Sequence[Any], file: tuple[str, str, str]) -> Head:
+    """Return a row of HEAD_COLUMNS as a value; the hash covers the text too and is not verified."""
+    key, unit_id, _, kind, symbol, start, end, documented = row
+    return Head(key, unit_id, *file, kind, symbol, start, end, bool(documented))
 
 
 def unit_of(row: Sequence[Any]) -> Unit:

@@ -44,11 +44,11 @@ CREATE TABLE blocks (
 CREATE TABLE vectors (vector_key BLOB PRIMARY KEY, vector BLOB NOT NULL, row_hash INTEGER NOT NULL);
 """
 
-HEAD_COLUMNS = (
+HEAD_COLUMNS = "u.unit_key, u.unit_id, u.file_key, u.kind, u.symbol, u.start_line, u.end_line, u.docstring <> ''"
+UNIT_COLUMNS = (
     "u.unit_key, u.unit_id, f.repository, f.path, f.language, u.kind, u.symbol, u.signature, u.docstring, "
-    "u.start_line, u.end_line"
+    "u.start_line, u.end_line, u.cuts, u.row_hash, u.text"
 )
-UNIT_COLUMNS = f"{HEAD_COLUMNS}, u.cuts, u.row_hash, u.text"
 BLOCK_COLUMNS = (
     "b.unit_key, b.ordinal, b.start_line, b.end_line, b.first, b.last, b.vector_key, b.row_hash, v.vector, v.row_hash"
 )

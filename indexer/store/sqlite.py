@@ -89,7 +89,17 @@ class SqliteStore:
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key; raise IndexDamaged for a row that is gone."""
-        return {key: head_of(row) for key, row in self._by_key(HEAD_COLUMNS, keys).items()}
+        rows: dict[int, tuple[Any, ...]] = {}
+        files: dict[int, tuple[str, str, str]] = {}
+        with self._errors() as connection:
+            for batch in _batches(keys):
+                sql = f"SELECT {HEAD_COLUMNS} FROM units u WHERE u.unit_key IN ({_marks(batch)})"
+                rows.update((row[0], row) for row in connection.execute(sql, batch))
+            for batch in _batches(list({row[2] for row in rows.values()})):
+                sql = f"SELECT file_key, repository, path, language FROM files WHERE file_key IN ({_marks(batch)})"
+                files.update((row[0], row[1:]) for row in connection.execute(sql, batch))
+        _refuse_missing([key for key in keys if key not in rows or rows[key][2] not in files])
+        return {key: head_of(rows[key], files[rows[key][2]]) for key in keys}
 
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""
@@ -331,9 +341,7 @@ class SqliteStore:
         for batch in _batches(keys):
             for row in self._rows_of(columns, batch):
                 rows[row[0]] = row
-        missing = [key for key in keys if key not in rows]
-        if missing:
-            raise IndexDamaged(f"{len(missing)} units that the index names are not in its store; {REPAIR}")
+        _refuse_missing([key for key in keys if key not in rows])
         return {key: rows[key] for key in keys}
 
     def _rows_of(self, columns: str, batch: Sequence[int]) -> list[tuple[Any, ...]]:
@@ -343,6 +351,11 @@ class SqliteStore:
         )
         with self._errors() as connection:
             return connection.execute(sql, batch).fetchall()
+
+
+def _refuse_missing(missing: Sequence[int]) -> None:
+    if missing:
+        raise IndexDamaged(f"{len(missing)} units that the index names are not in its store; {REPAIR}")
 
 
 def _batches(keys: Sequence[_T]) -> Iterator[list[_T]]:

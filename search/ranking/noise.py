@@ -18,9 +18,9 @@ def signal(candidates: Candidates) -> Scores:
     """Return 1 for tests and examples, ½ for rests of files, unless the query asks for tests."""
     wanted = bool(candidates.terms & {"test", "exampl", "benchmark", "fixtur"})
     return np.array(
-        [0.0 if wanted and head.kind is not Kind.MODULE else _noise(head.path, head.kind) for head in candidates.heads]
+        [0.0 if wanted and head.kind != Kind.MODULE else _noise(head.path, head.kind) for head in candidates.heads]
     )
 
 
-def _noise(path: str, kind: Kind) -> float:
-    return max(float(_NOISE.search(path) is not None), _REST if kind is Kind.MODULE else 0.0)
+def _noise(path: str, kind: str) -> float:
+    return max(float(_NOISE.search(path) is not None), _REST if kind == Kind.MODULE else 0.0)

@@ -96,7 +96,7 @@ def _everything(folder):
                 list(store.skipped()),
                 [store.key_of(unit.id) for unit in units.values()],
                 [store.unit_at(unit.path, unit.start_line, None) for unit in units.values()],
-                (view.catalogue.files, view.catalogue.symbols, view.catalogue.kinds.tolist()),
+                (view.catalogue.files, view.catalogue.symbols, view.catalogue.kinds, view.catalogue.kind.tolist()),
                 view.lexical.containing(["common"]).tolist(),
             ]
         return held, index.store.faults()
