@@ -8,53 +8,40 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import os
-import platform
 import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from benchmarks.machine import machine
 from indexer.encoder.interface import Ids, Vectors
 from indexer.encoder.onnx import OnnxEncoder
 from indexer.training.export import export
 
-# Those that decide how fast bytes are multiplied.
-_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 # Lengths of texts, in tokens, up to which a text counts as a query.
 _QUERY_TOKENS = 24
 
 
-def instructions() -> list[str]:
-    """Return the vector instructions that /proc/cpuinfo names; empty where there is no such file."""
-    path = Path("/proc/cpuinfo")
-    words = set(path.read_text().split()) if path.exists() else set()
-    return [name for name in _INSTRUCTIONS if name in words]
+def functions(limit: int) -> tuple[list[str], list[str]]:
+    """Return functions of Python's standard library, spread over its files, and first lines of docstrings.
 
-
-def functions(limit: int) -> list[str]:
-    """Return functions of Python's standard library, in a fixed order spread over its files."""
-    found: list[str] = []
+    The order is fixed; the first lines stand for queries.
+    """
+    found: list[tuple[str, str]] = []
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
         source = path.read_text(encoding="utf-8", errors="replace")
         lines = source.split("\n")
         nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
-        found += ["\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in nodes]
-    step = max(1, len(found) // limit)
-    return found[::step][:limit]
-
-
-def docstrings(codes: Sequence[str]) -> list[str]:
-    """Return the first lines of the functions' docstrings: they stand for queries."""
-    trees = [ast.parse(dedent(code)).body[0] for code in codes]
-    texts = [ast.get_docstring(tree) for tree in trees if isinstance(tree, ast.FunctionDef)]
-    return [text.split("\n")[0] for text in texts if text]
+        found += [
+            ("\n".join(lines[node.lineno - 1 : node.end_lineno]), ast.get_docstring(node) or "") for node in nodes
+        ]
+    chosen = found[:: max(1, len(found) // limit)][:limit]
+    return [code for code, _ in chosen], [text.split("\n")[0] for _, text in chosen if text]
 
 
 def seconds(encoder: OnnxEncoder, token_ids: Sequence[Ids]) -> tuple[float, float]:
@@ -96,13 +83,13 @@ def measure(source: Path, texts: int, threads: int, rounds: int) -> dict[str, An
             "float32": OnnxEncoder.load(Path(folder), threads),
             "int8": OnnxEncoder.load(threads=threads),
         }
-    codes = functions(texts)
+    codes, questions = functions(texts)
     shipped = encoders["int8"]
     code_ids = [tokens.ids[: shipped.window] for tokens in shipped.tokenise(codes)]
-    query_ids = [tokens.ids[:_QUERY_TOKENS] for tokens in shipped.tokenise(docstrings(codes))]
+    query_ids = [tokens.ids[:_QUERY_TOKENS] for tokens in shipped.tokenise(questions)]
     speed = speeds(encoders, code_ids, rounds)
     return {
-        "machine": {"processor": platform.machine(), "instructions": instructions(), "cores": os.cpu_count()},
+        "machine": machine(),
         "onnxruntime": onnxruntime.__version__,
         "threads": threads,
         "tokens": sum(map(len, code_ids)),
@@ -122,7 +109,7 @@ def main() -> None:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path, help="folder of the float32 original (model.safetensors …)")
-    parser.add_argument("--texts", type=int, default=400)
+    parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures to this file")

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cli.options import settings, shared
+from cli.progress import progress
 from indexer.errors import UsageError
-from indexer.progress import Progress as Step
-from indexer.progress import Report, silent
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 
 @click.command("index")
@@ -60,7 +54,7 @@ def command(
         for source in sources
     ]
     shown = sys.stderr.isatty() and not quiet
-    with _progress(shown=shown) as report, writing(chosen.index, chosen, report=report) as pipeline:
+    with progress(shown=shown) as report, writing(chosen.index, chosen, report=report) as pipeline:
         for source in opened:
             pipeline.refresh(source)
             if not quiet:
@@ -75,42 +69,6 @@ def command(
         click.echo(json.dumps(asdict(pipeline.summary), indent=2))
     elif not quiet:
         _say(pipeline.summary, verbose=verbose)
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Report]:
-    """Show each step, how far it is and how long it will take, where there is a terminal to show it on."""
-    if not shown:
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns: tuple[ProgressColumn, ...] = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-    )
-    tasks: dict[str, TaskID] = {}
-    with Progress(
-        *columns, TextColumn("{task.fields[unit]}"), TimeRemainingColumn(), console=Console(stderr=True)
-    ) as bars:
-
-        def report(step: Step) -> None:
-            if step.step not in tasks:
-                tasks[step.step] = bars.add_task(step.step, total=step.total, unit=step.unit)
-            bars.update(tasks[step.step], completed=step.done, total=step.total)
-
-        yield report
 
 
 def _say(summary: Any, *, verbose: bool) -> None:

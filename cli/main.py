@@ -16,6 +16,7 @@ from indexer.errors import FathomError, QueryError
 COMMANDS = {
     "check": "check",
     "completion": "completion",
+    "eval": "eval",
     "index": "index",
     "remove": "remove",
     "search": "search",

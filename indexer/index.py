@@ -27,7 +27,8 @@ from indexer.store.lock import writer_lock
 from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, disk_errors, faults
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import open_vectors
-from indexer.vectors.interface import VectorIndex
+from indexer.vectors.files import file_vectors
+from indexer.vectors.interface import VectorIndex, Vectors
 
 if TYPE_CHECKING:  # writing costs a tenth of a second to import, and readers never need it
     from indexer.pipeline import Pipeline
@@ -50,6 +51,11 @@ class View:
     def catalogue(self) -> Catalogue:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
+
+    @cached_property
+    def file_vectors(self) -> Vectors:
+        """One vector a file of the catalogue: the normalised sum of its units' vectors, worked out at first use."""
+        return file_vectors(self.vectors, self.catalogue)
 
 
 class Index:

@@ -1,1 +1,1 @@
-"""Ranking: one signal a file, a linear model over them. No index is asked here."""
+"""Ranking: one signal a file, a linear model over them, and the weights that it was fitted with."""

@@ -1,0 +1,340 @@
+"""Fit the ranking weights listwise on development sets, and say what each signal brings.
+
+`python -m benchmarks.tune` writes `search/ranking/weights.json` and `benchmarks/results/tune-….json`. A model of one
+query class maximises the likelihood of the right targets among the candidates of each query (softmax over the pool,
+as in ListNet), with a penalty on large weights. Figures on the repository set are for weights that were fitted
+without the package they are measured on; the packages kept out of tuning are never read here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from benchmarks.machine import machine, write_result
+from indexer.index import Index, load_encoder
+from indexer.settings import Settings
+from indexer.store.interface import Head
+from search.classes import QueryClass
+from search.engine import Engine
+from search.evaluation.evaluate import file_relevance, overlapping, shares_words
+from search.evaluation.indexes import repository_indexes, text_index
+from search.evaluation.measures import Estimate, compare, estimate, evaluate
+from search.evaluation.sets import Question, RepositorySet, TextSet, read_set
+from search.evaluation.sources import default_layout
+from search.ranking.model import SIGNALS, normalised
+from search.ranking.weights import WEIGHTS_FILE
+from search.retrieval import Mode, candidates
+
+OWN_SET = Path("tests/data/questions")
+TEXT_SETS = ("cosqa-dev", "mbpp-recorded", "java-csharp-dev")
+# How much a set counts in the fit of a class, whatever its number of queries.
+SET_WEIGHTS = {"questions": 1.0, "names": 0.5, "cosqa-dev": 0.6, "mbpp-recorded": 0.1, "java-csharp-dev": 0.3}
+# The penalty on squared weights; weights are some units large.
+_PENALTY = 0.004
+# What finding the very lines counts beside finding their file.
+_LINES_SHARE = 0.3
+# Names asked of each package, as a person types a symbol.
+_NAMES_A_PACKAGE = 25
+_SEED = 11
+# Parts of a corpus that are left out in turn.
+_FOLDS = 5
+# Signals that can only speak for a unit: a negative weight would be noise of the sample.
+_NEVER_NEGATIVE = (
+    "bm25",
+    "vector",
+    "name",
+    "name_covers",
+    "definition",
+    "vector_file",
+    "bm25_file",
+    "stem",
+    "used",
+    "near",
+)
+_NEVER_POSITIVE = frozenset({"noise"})
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One query's pool: `signals` (n, signals), each candidate's target, and which rows are right.
+
+    `group` is what is left out together: a package, or a fold of a corpus.
+    """
+
+    set: str
+    query: str
+    group: str
+    query_class: QueryClass
+    signals: Matrix
+    targets: tuple[str, ...]
+    relevant: Mapping[str, int]
+    right_units: NDArray[np.bool_]
+    unshared: bool = False
+
+
+def read_examples(settings: Settings, data: Path) -> list[Example]:
+    """Return the examples of every development set."""
+    encoder = load_encoder(settings)
+    examples: list[Example] = []
+    for name in TEXT_SETS:
+        found = read_set(data / name)
+        assert isinstance(found, TextSet)
+        with text_index(found, settings, encoder, stripped=False) as index:
+            examples += _text_examples(found, Engine(index, encoder), index)
+    questions = read_set(OWN_SET)
+    assert isinstance(questions, RepositorySet)
+    for source, index in repository_indexes(questions, default_layout(OWN_SET, settings), settings, encoder):
+        if source.held_out:
+            continue
+        here = {key: each for key, each in questions.questions.items() if each.repository == source.repository}
+        engine = Engine(index, encoder)
+        examples += _question_examples(here, engine, index)
+        examples += _name_examples(engine, index, source.repository)
+    return examples
+
+
+def _text_examples(texts: TextSet, engine: Engine, index: Index) -> list[Example]:
+    return [
+        _example(
+            texts.name, query, f"{texts.name}-{place % 5}", engine, index, text, _path, texts.relevance[query], None
+        )
+        for place, (query, text) in enumerate(texts.queries.items())
+    ]
+
+
+def _question_examples(questions: Mapping[str, Question], engine: Engine, index: Index) -> list[Example]:
+    relevance = file_relevance(questions)
+    return [
+        _example(
+            "questions", key, each.repository, engine, index, each.text, _file, relevance[key], each,
+            unshared=not shares_words(each),
+        )
+        for key, each in questions.items()
+    ]  # fmt: skip
+
+
+def _name_examples(engine: Engine, index: Index, repository: str) -> list[Example]:
+    """Ask for names of the index, whole or in part, in the way people type them."""
+    chosen = random.Random(_SEED)
+    with index.view() as view:
+        heads = [head for head in view.store.heads(view.catalogue.keys.tolist()).values() if _worth_asking(head)]
+    examples = []
+    for place, head in enumerate(chosen.sample(heads, min(_NAMES_A_PACKAGE, len(heads)))):
+        same = [other for other in heads if other.symbol == head.symbol]
+        relevant = {_file(other): 1 for other in same}
+        text = head.symbol if place % 2 else head.symbol.rpartition(".")[2]
+        if not place % 2:
+            relevant |= {_file(other): 1 for other in heads if other.symbol.rpartition(".")[2] == text}
+        query = f"name-{repository}-{place}"
+        examples.append(_example("names", query, repository, engine, index, text, _file, relevant, None))
+    return examples
+
+
+def _worth_asking(head: Head) -> bool:
+    return len(head.symbol) > 3 and head.kind in {"function", "method", "class"} and "test" not in head.path.lower()
+
+
+def _path(head: Head) -> str:
+    return head.path
+
+
+def _file(head: Head) -> str:
+    return f"{head.repository}/{head.path}"
+
+
+def _example(
+    name: str,
+    query: str,
+    group: str,
+    engine: Engine,
+    index: Index,
+    text: str,
+    target: Callable[[Head], str],
+    relevant: Mapping[str, int],
+    question: Question | None,
+    *,
+    unshared: bool = False,
+) -> Example:
+    with index.view() as view:
+        asked = engine.asked(view, text, Mode.HYBRID)
+        _, found = candidates(view, asked)
+    columns = [normalised(found, label) for label in SIGNALS]
+    targets = tuple(map(target, found.heads))
+    right = [
+        overlapping(head, question.answers) if question else place in relevant
+        for head, place in zip(found.heads, targets, strict=True)
+    ]
+    signals = np.stack(columns, axis=1).astype(np.float64)
+    return Example(name, query, group, asked.query_class, signals, targets, relevant, np.array(right), unshared)
+
+
+# fitting
+
+
+def fit(examples: Sequence[Example], signals: Sequence[str]) -> dict[str, float]:
+    """Return the weights of one query class, positive ones adding up to 1."""
+    rows = [row for row in (_prepared(each, signals) for each in examples) if row is not None]
+    shares = _shares([row[0] for row in rows])
+    bounds = [_bounds(name) for name in signals]
+    start = np.array([0.0 if low is None or low < 0 else 0.5 for low, _ in bounds])
+    done = minimize(_loss, start, args=(rows, shares), jac=True, method="L-BFGS-B", bounds=bounds)
+    total = max(1e-9, float(np.maximum(done.x, 0).sum()))
+    return {name: round(float(weight) / total, 4) for name, weight in zip(signals, done.x, strict=True)}
+
+
+def _bounds(name: str) -> tuple[float | None, float | None]:
+    if name in _NEVER_NEGATIVE:
+        return 0.0, None
+    return (None, 0.0) if name in _NEVER_POSITIVE else (None, None)
+
+
+_Row = tuple[str, Matrix, NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def _prepared(example: Example, signals: Sequence[str]) -> _Row | None:
+    chosen = [list(SIGNALS).index(name) for name in signals]
+    right = np.array([target in example.relevant for target in example.targets])
+    if not right.any():
+        return None  # not in the pool: no weight can help
+    units = example.right_units if example.right_units.any() else right
+    return example.set, example.signals[:, chosen], right, units
+
+
+def _shares(names: Sequence[str]) -> NDArray[np.float64]:
+    counts = {name: names.count(name) for name in set(names)}
+    shares = np.array([SET_WEIGHTS[name] / counts[name] for name in names])
+    return np.asarray(shares / shares.sum())
+
+
+def _loss(
+    weights: NDArray[np.float64], rows: Sequence[_Row], shares: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the penalised negative log-likelihood and its gradient."""
+    loss, gradient = _PENALTY * float(weights @ weights), 2 * _PENALTY * weights
+    for (_, signals, right, units), share in zip(rows, shares, strict=True):
+        scores = signals @ weights
+        scores -= scores.max()
+        likely = np.exp(scores)
+        whole = likely.sum()
+        mean = likely @ signals / whole
+        for wanted, part in ((right, 1 - _LINES_SHARE), (units, _LINES_SHARE)):
+            held = likely * wanted
+            loss -= share * part * float(np.log(held.sum() / whole))
+            gradient -= share * part * (held @ signals / held.sum() - mean)
+    return loss, gradient
+
+
+# measuring
+
+
+def ndcg(examples: Sequence[Example], weights: Mapping[str, float]) -> dict[str, float]:
+    """Return NDCG@10 by whole target for every query, under the weights of its class."""
+    vector = np.array([weights.get(name, 0.0) for name in SIGNALS])
+    run = {}
+    for example in examples:
+        order = np.argsort(-(example.signals @ vector), kind="stable")
+        run[example.query] = list(dict.fromkeys(example.targets[row] for row in order))[:100]
+    return evaluate({each.query: each.relevant for each in examples}, run)["NDCG@10"] if examples else {}
+
+
+def left_out(examples: Sequence[Example], signals: Sequence[str]) -> dict[str, float]:
+    """Return NDCG@10 for every query under weights fitted without the query's group."""
+    values: dict[str, float] = {}
+    for group in sorted({each.group for each in examples}):
+        inside = [each for each in examples if each.group == group]
+        weights = fit([each for each in examples if each.group != group], signals)
+        values |= ndcg(inside, weights)
+    return values
+
+
+def ablation(examples: Sequence[Example], signals: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """Return, for each set, the left-out NDCG@10 with all signals and the loss without each."""
+    whole = left_out(examples, signals)
+    result: dict[str, Any] = {"all": _by_set(examples, whole)}
+    for name in names:
+        without = left_out(examples, [each for each in signals if each != name])
+        result[name] = _by_set(examples, whole, without)
+    return result
+
+
+def _by_set(
+    examples: Sequence[Example], whole: Mapping[str, float], without: Mapping[str, float] | None = None
+) -> dict[str, list[float]]:
+    found = {}
+    parts: dict[str, list[str]] = {}
+    for each in examples:
+        parts.setdefault(each.set, []).append(each.query)
+        if each.unshared:
+            parts.setdefault(f"{each.set}, no shared word", []).append(each.query)
+    for name, queries in sorted(parts.items()):
+        chosen = {query: whole[query] for query in queries}
+        found[name] = _rounded(compare(chosen, without, 0.9) if without else estimate(list(chosen.values())))
+    return found
+
+
+def _rounded(each: Estimate) -> list[float]:
+    return [round(value, 4) for value in (each.value, each.low, each.high)]
+
+
+def write_weights(weights: Mapping[QueryClass, Mapping[str, float]], counts: Mapping[str, int]) -> None:
+    """Write the weights with where they come from; weights of 0 are left out."""
+    where = machine()
+    content = {
+        "provenance": {
+            "made by": "python -m benchmarks.tune",
+            "date": where["date"][:10],
+            "queries": dict(counts),
+            "penalty": _PENALTY,
+        },
+        "weights": {
+            each.value: {name: value for name, value in found.items() if value} for each, found in weights.items()
+        },
+    }
+    WEIGHTS_FILE.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def main() -> None:
+    """Fit, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the text sets")
+    parser.add_argument("--signals", help="only these, with commas between")
+    parser.add_argument("--ablate", action="store_true", help="also measure what is lost without each signal")
+    parser.add_argument("--dry", action="store_true", help="write no weights")
+    arguments = parser.parse_args()
+    signals = arguments.signals.split(",") if arguments.signals else list(SIGNALS)
+    examples = read_examples(Settings(), arguments.data)
+    figures: dict[str, Any] = {}
+    weights = {}
+    for query_class in QueryClass:
+        mine = [each for each in examples if each.query_class is query_class]
+        weights[query_class] = fit(mine, signals)
+        figures[query_class.value] = ablation(mine, signals, signals if arguments.ablate else ())
+        print(query_class.value, json.dumps(weights[query_class]))
+        for name, values in figures[query_class.value].items():
+            print(f"  {name:12}", ", ".join(f"{part} {_words(value)}" for part, value in values.items()))
+    if not arguments.dry:
+        counts = {name: sum(each.set == name for each in examples) for name in sorted({each.set for each in examples})}
+        write_weights(weights, counts)
+        figures["weights"] = {each.value: found for each, found in weights.items()}
+        print(f"written to {write_result('tune', figures)}")
+
+
+def _words(value: Iterable[float]) -> str:
+    middle, low, high = value
+    return f"{middle:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""`fathom eval`: measure how good the search is on sets of questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cli.options import settings, shared
+from indexer.errors import UsageError
+
+
+@click.command("eval")
+@click.argument("sets", nargs=-1, required=True, metavar="DIR...")
+@click.option("--mode", default="hybrid", show_default=True, help="hybrid (all systems), lexical or vector.")
+@click.option("--depth", type=int, help="The encoder's depth for code.")
+@click.option("--query-depth", type=int, help="The encoder's depth for queries.")
+@click.option("--model", type=click.Path(path_type=Path), help="Folder of another encoder model.")
+@click.option("--strip-docstrings", is_flag=True, help="Take comments and docstrings out of a corpus.")
+@click.option("--sources", type=click.Path(path_type=Path, file_okay=False), help="Where a set's packages lie.")
+@click.option("--groups", is_flag=True, help="Also by language, length, kind of question.")
+@click.option("--compare", metavar="A,B", help="Also the paired difference of two systems.")
+@click.option("--runs", type=click.Path(path_type=Path, file_okay=False), help="Write TREC runs into this folder.")
+@shared
+def command(
+    sets: tuple[str, ...],
+    mode: str,
+    depth: int | None,
+    query_depth: int | None,
+    model: Path | None,
+    strip_docstrings: bool,
+    sources: Path | None,
+    groups: bool,
+    compare: str | None,
+    runs: Path | None,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Measure BM25 alone, vectors alone, both fused, and ranked, on sets in BEIR layout and repository sets.
+
+    A DIR that does not exist here is looked for under $FATHOM_DATA. Indexes are kept in the cache folder.
+    """
+    from cli.progress import progress
+    from indexer.encoder.interface import check_depth
+    from indexer.index import load_encoder
+    from search.evaluation import require_measures
+    from search.evaluation.evaluate import evaluate_set
+    from search.evaluation.output import as_json as entries
+    from search.evaluation.output import differences, tables, write_runs
+    from search.evaluation.systems import OF_MODE, SYSTEMS
+    from search.retrieval import read_mode
+
+    require_measures()
+    chosen = settings(folder, model=model)
+    systems = {name: SYSTEMS[name] for name in OF_MODE[read_mode(mode)]}
+    compared = _compared(compare, tuple(systems))
+    encoder = load_encoder(chosen)
+    for wanted in (depth, query_depth):
+        if wanted is not None:
+            check_depth(wanted, encoder.depths)
+    folders = [_found(name) for name in sets]
+    with progress(shown=sys.stderr.isatty() and not quiet) as report:
+        reports = [
+            evaluate_set(
+                each, chosen, encoder, systems=systems, stripped=strip_docstrings, layout=sources, report=report
+            )
+            for each in folders
+        ]
+    written = write_runs(reports, runs) if runs is not None else []
+    if as_json:
+        click.echo(json.dumps(entries(reports, compared=compared), indent=2))
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for measured in reports:
+        for table in tables(measured, groups=groups or verbose):
+            console.print(table)
+        if compared is not None:
+            found = differences(measured, *compared)["NDCG@10"]
+            sign = f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+            click.echo(f"{compared[0]} − {compared[1]}, NDCG@10, paired: {sign}")
+    for path in written:
+        click.echo(f"run written to {path}", err=True)
+
+
+def _found(name: str) -> Path:
+    """Return a set's folder: as named, or under $FATHOM_DATA."""
+    here, base = Path(name), os.environ.get("FATHOM_DATA")
+    if here.is_dir():
+        return here
+    if base is not None and (Path(base) / name).is_dir():
+        return Path(base) / name
+    where = f"nor under FATHOM_DATA ({base})" if base else "and FATHOM_DATA, a folder of sets, is not set"
+    raise UsageError(f"there is no set {name} here {where}")
+
+
+def _compared(text: str | None, systems: tuple[str, ...]) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != len({*names} & {*systems}) or len(names) != len(("A", "B")):
+        raise UsageError(f"--compare takes two different systems, with a comma between, of {', '.join(systems)}")
+    return names[0], names[1]

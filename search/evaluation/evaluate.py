@@ -1,0 +1,244 @@
+"""One set from the disk to its figures: index, ask every system every question, measure, group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexer.encoder.interface import Encoder
+from indexer.index import Index
+from indexer.lexical.tokens import terms
+from indexer.progress import Progress, Report, silent
+from indexer.settings import Settings
+from indexer.store.interface import Head
+from search.engine import Engine
+from search.evaluation.indexes import repository_indexes, text_index
+from search.evaluation.measures import DEPTH, Estimate, Relevance, Values, estimate, evaluate
+from search.evaluation.sets import Place, Question, RepositorySet, TextSet, read_set
+from search.evaluation.sources import default_layout
+from search.evaluation.systems import SYSTEMS, System
+from search.retrieval import STOP_WORDS
+
+# Tokens of an answer, up to which it falls into a bucket: as reported for SEA.
+_BUCKETS = (128, 256, 512)
+
+Groups = dict[str, dict[str, list[str]]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A system's runs on one set: `values` by whole target, `line_values` by unit where a set names lines."""
+
+    run: Mapping[str, Sequence[str]]
+    values: Values
+    line_values: Values | None = None
+
+    def means(self, queries: Iterable[str] | None = None, *, by_lines: bool = False) -> dict[str, Estimate]:
+        """Return every measure's mean with its interval, over all queries or over some."""
+        values = self.line_values if by_lines and self.line_values is not None else self.values
+        chosen = None if queries is None else list(queries)
+        return {
+            name: estimate(list(each.values()) if chosen is None else [each[query] for query in chosen])
+            for name, each in values.items()
+        }
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """What was measured on one set. `texts` counts units; `groups` is group → value → queries."""
+
+    name: str
+    queries: int
+    texts: int
+    systems: Mapping[str, Judged]
+    groups: Groups = field(default_factory=dict)
+
+
+def evaluate_set(
+    folder: Path,
+    settings: Settings,
+    encoder: Encoder,
+    *,
+    systems: Mapping[str, System] = SYSTEMS,
+    stripped: bool = False,
+    layout: Path | None = None,
+    report: Report = silent,
+) -> SetReport:
+    """Measure systems on the set in `folder`; raise UsageError for what is wrong with it.
+
+    `stripped` takes comments and docstrings out of the texts first; `layout` is where the sources of a repository
+    set lie, by default below the cache folder.
+    """
+    found = read_set(folder)
+    if isinstance(found, TextSet):
+        return _texts(found, settings, encoder, systems, report, stripped=stripped)
+    return _repositories(found, layout or default_layout(folder, settings), settings, encoder, systems, report)
+
+
+def _texts(
+    texts: TextSet,
+    settings: Settings,
+    encoder: Encoder,
+    systems: Mapping[str, System],
+    report: Report,
+    *,
+    stripped: bool,
+) -> SetReport:
+    with text_index(texts, settings, encoder, stripped=stripped, report=report) as index:
+        engine = Engine(index, encoder)
+        judged = {}
+        for name, system in systems.items():
+            run = dict(_asked(engine, system, texts.queries, _path, report, name))
+            judged[name] = Judged(run, evaluate(texts.relevance, run))
+    best = {query: max(grades, key=lambda text: (grades[text], text)) for query, grades in texts.relevance.items()}
+    groups: Groups = {"language": {}, "length": {}}
+    for query, text in best.items():
+        groups["language"].setdefault(texts.texts[text].language or "unknown", []).append(query)
+    _add_lengths(groups, encoder, {query: texts.texts[text].text for query, text in best.items()})
+    name = f"{texts.name} without docstrings" if stripped else texts.name
+    return SetReport(name, len(best), len(texts.texts), judged, groups)
+
+
+def _repositories(
+    questions: RepositorySet,
+    layout: Path,
+    settings: Settings,
+    encoder: Encoder,
+    systems: Mapping[str, System],
+    report: Report,
+) -> SetReport:
+    by_file: dict[str, dict[str, list[str]]] = {name: {} for name in systems}
+    by_lines: dict[str, dict[str, list[str]]] = {name: {} for name in systems}
+    line_relevance: dict[str, dict[str, int]] = {}
+    units = 0
+    for source, index in repository_indexes(questions, layout, settings, encoder, report=report):
+        here = {key: each for key, each in questions.questions.items() if each.repository == source.repository}
+        line_relevance |= _units_of(index, here)
+        with index.view() as view:
+            units += view.manifest.documents
+        engine = Engine(index, encoder)
+        texts = {key: question.text for key, question in here.items()}
+        for name, system in systems.items():
+            label = f"{source.repository}, {name}"
+            ranked = {query: system.ranking(engine, text) for query, text in _counted(texts, report, label)}
+            by_file[name] |= {query: _distinct(map(_file, heads)) for query, heads in ranked.items()}
+            by_lines[name] |= {query: [head.id for head in heads][:DEPTH] for query, heads in ranked.items()}
+    relevance = file_relevance(questions.questions)
+    judged = {
+        name: Judged(by_file[name], evaluate(relevance, by_file[name]), evaluate(line_relevance, by_lines[name]))
+        for name in systems
+    }
+    groups = _repository_groups(questions)
+    _add_lengths(groups, encoder, {key: _answer_text(layout, each) for key, each in questions.questions.items()})
+    return SetReport(questions.name, len(questions.questions), units, judged, groups)
+
+
+def file_relevance(questions: Mapping[str, Question]) -> Relevance:
+    """Return the files that answer each question."""
+    return {key: {f"{each.repository}/{each.path}": 1 for each in found.answers} for key, found in questions.items()}
+
+
+def shares_words(question: Question) -> bool:
+    """Tell whether a question says a word of the path or the name of an answer, stop words apart."""
+    said = _meaning(question.text)
+    return any(said & (_meaning(answer.path) | _meaning(answer.symbol)) for answer in question.answers)
+
+
+def overlapping(head: Head, places: Iterable[Place]) -> bool:
+    """Tell whether a unit holds lines of an answer."""
+    return any(
+        (head.repository, head.path) == (place.repository, place.path)
+        and head.start_line <= place.end_line
+        and place.start_line <= head.end_line
+        for place in places
+    )
+
+
+def _units_of(index: Index, questions: Mapping[str, Question]) -> dict[str, dict[str, int]]:
+    """Return the units that hold lines of each question's answers."""
+    with index.view() as view:
+        found: dict[str, dict[str, int]] = {}
+        for key, question in questions.items():
+            keys = {
+                unit
+                for place in question.answers
+                for line in range(place.start_line, place.end_line + 1)
+                for unit in view.store.unit_at(place.path, line, place.repository)
+            }
+            found[key] = {head.id: 1 for head in view.store.heads(sorted(keys)).values()}
+    return found
+
+
+def _asked(
+    engine: Engine,
+    system: System,
+    queries: Mapping[str, str],
+    target: Callable[[Head], str],
+    report: Report,
+    label: str,
+) -> Iterator[tuple[str, list[str]]]:
+    for query, text in _counted(queries, report, label):
+        yield query, _distinct(map(target, system.ranking(engine, text)))
+
+
+def _counted(queries: Mapping[str, str], report: Report, label: str) -> Iterator[tuple[str, str]]:
+    for count, item in enumerate(queries.items(), 1):
+        yield item
+        report(Progress(label, count, len(queries), "queries"))
+
+
+def _path(head: Head) -> str:
+    return head.path
+
+
+def _file(head: Head) -> str:
+    return f"{head.repository}/{head.path}"
+
+
+def _distinct(targets: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(targets))[:DEPTH]
+
+
+def _meaning(text: str) -> set[str]:
+    return {term for term in terms(text) if term not in STOP_WORDS and len(term) > 1}
+
+
+def _repository_groups(questions: RepositorySet) -> Groups:
+    groups: Groups = {"kind": {}, "words": {}, "language": {}, "split": {}, "repository": {}}
+    for key, question in questions.questions.items():
+        source = questions.sources[question.repository]
+        values = {
+            "kind": question.kind,
+            "words": "shared" if shares_words(question) else "none shared",
+            "language": source.language,
+            "split": "held out" if source.held_out else "development",
+            "repository": source.repository,
+        }
+        for group, value in values.items():
+            groups[group].setdefault(value, []).append(key)
+    held_out = set(groups["split"].get("held out", []))
+    unshared = groups["words"].get("none shared", [])
+    groups["words"]["none shared, held out"] = [key for key in unshared if key in held_out]
+    return groups
+
+
+def _answer_text(layout: Path, question: Question) -> str:
+    place = question.answers[0]
+    lines = (layout / place.repository / place.path).read_text(encoding="utf-8", errors="replace").split("\n")
+    return "\n".join(lines[place.start_line - 1 : place.end_line])
+
+
+def _add_lengths(groups: Groups, encoder: Encoder, texts: Mapping[str, str]) -> None:
+    """Group queries by the tokens of their answer."""
+    groups["length"] = {}
+    tokens = encoder.tokenise(list(texts.values()))
+    for query, found in sorted(zip(texts, tokens, strict=True), key=lambda item: len(item[1].ids)):
+        least, most = 0, None
+        for bound in _BUCKETS:
+            if len(found.ids) <= bound:
+                most = bound
+                break
+            least = bound
+        name = f"{least + 1} to {most} tokens" if most else f"over {least} tokens"
+        groups["length"].setdefault(name, []).append(query)

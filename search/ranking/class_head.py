@@ -1,0 +1,11 @@
+"""Signal: the unit is the head of a class or another type."""
+
+import numpy as np
+
+from indexer.types import Kind
+from search.ranking.candidates import Candidates, Scores
+
+
+def signal(candidates: Candidates) -> Scores:
+    """Return 1 for a candidate that is the head of a type."""
+    return np.array([float(head.kind == Kind.CLASS) for head in candidates.heads])

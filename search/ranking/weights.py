@@ -1,0 +1,54 @@
+"""The weights of the linear model: a small readable file, read once and checked.
+
+`benchmarks/tune.py` writes it; nothing is fitted here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from indexer.errors import ModelDamaged
+from search.classes import QueryClass
+from search.ranking.model import SIGNALS
+
+Weights = Mapping[str, float]
+
+WEIGHTS_FILE = Path(__file__).with_name("weights.json")
+
+# What the two indexes weigh without code-aware signals (`--no-rank`).
+FUSION: Mapping[QueryClass, Weights] = {
+    QueryClass.SYMBOL: {"bm25": 0.7, "vector": 0.3},
+    QueryClass.LANGUAGE: {"bm25": 0.2, "vector": 0.8},
+    QueryClass.CODE: {"bm25": 0.4, "vector": 0.6},
+}
+
+
+@cache
+def fitted(path: Path = WEIGHTS_FILE) -> Mapping[QueryClass, Weights]:
+    """Return the weights of every query class; raise ModelDamaged naming what is wrong with the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelDamaged(f"the ranking weights {path} cannot be read: {error}; install Fathom again") from error
+    weights = content.get("weights") if isinstance(content, dict) else None
+    if not isinstance(weights, dict):
+        raise ModelDamaged(f'the ranking weights {path} have no "weights"; install Fathom again')
+    return MappingProxyType({each: _checked(path, each, weights.get(each.value)) for each in QueryClass})
+
+
+def _checked(path: Path, query_class: QueryClass, weights: Any) -> Weights:
+    if not isinstance(weights, dict):
+        raise ModelDamaged(f"the ranking weights {path} have none for the class {query_class.value!r}")
+    for name, weight in weights.items():
+        if name not in SIGNALS:
+            known = ", ".join(SIGNALS)
+            raise ModelDamaged(f"the ranking weights {path} name an unknown signal {name!r}; there are {known}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise ModelDamaged(f"the ranking weights {path} give {name!r} no finite number but {weight!r}")
+    return MappingProxyType({name: float(weight) for name, weight in weights.items()})
