@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import lzma
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,11 +38,14 @@ def lay_out(source: Source, target: Path) -> bool:
         return False
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch) / "fresh"
-        for name, content in _FETCH[source.registry](source, Path(scratch)):
-            if _included(name, source.include):
-                path = fresh / name.removeprefix(source.root)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+        try:
+            for name, content in _FETCH[source.registry](source, Path(scratch)):
+                if _included(name, source.include):
+                    path = fresh / _below(name, source.root)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+            raise EnvironmentFailed(f"the source {source.repository} cannot be had: its archive: {error}") from error
         if not fresh.is_dir():
             raise EnvironmentFailed(f"the source {source.repository} holds nothing under {', '.join(source.include)}")
         shutil.rmtree(folder, ignore_errors=True)
@@ -51,6 +57,12 @@ def lay_out(source: Source, target: Path) -> bool:
 
 def _included(name: str, include: tuple[str, ...]) -> bool:
     return any(prefix == "." or name == prefix or name.startswith(prefix + "/") for prefix in include)
+
+
+def _below(name: str, root: str) -> PurePosixPath:
+    """Return a path without its root; what is not below the root keeps its own."""
+    path = PurePosixPath(name)
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 Files = Iterator[tuple[str, bytes]]
@@ -154,7 +166,8 @@ def _zip(path: Path, prefix: str = "") -> Files:
             if total > _MAX_BYTES:
                 raise EnvironmentFailed(f"{path.name} unpacks to more than {_MAX_BYTES >> 20} MB")
             name = entry.filename.removeprefix(prefix)
-            if not entry.is_dir() and _safe(name):
+            link = stat.S_ISLNK(entry.external_attr >> 16)
+            if not entry.is_dir() and not link and _safe(name):
                 yield name, archive.read(entry)
 
 
@@ -165,8 +178,8 @@ def _tar(path: Path, strip: int) -> Files:
             total += entry.size
             if total > _MAX_BYTES:
                 raise EnvironmentFailed(f"{path.name} unpacks to more than {_MAX_BYTES >> 20} MB")
-            name = "/".join(PurePosixPath(entry.name.removeprefix("./")).parts[strip:])
-            stream = archive.extractfile(entry) if entry.isreg() and name and _safe(name) else None
+            name = "/".join(PurePosixPath(entry.name).parts[strip:])
+            stream = archive.extractfile(entry) if entry.isreg() and name and _safe(entry.name) else None
             if stream is not None:
                 yield name, stream.read()
 

@@ -85,7 +85,7 @@ def command(
             found = differences(measured, *compared)["NDCG@10"]
             sign = f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
             click.echo(f"{compared[0]} − {compared[1]}, NDCG@10, paired: {sign}")
-    for path in written:
+    for path in written if not quiet else ():
         click.echo(f"run written to {path}", err=True)
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
+from indexer.store.interface import Head, StoreReader
 from search.types import Answer, Hit
 
 # Lines of code shown for a hit before it is opened.
 _SHOWN_LINES = 6
 _MAX_WIDTH = 160
+# Near-duplicates of a hit that are named; the others are counted.
+_NAMED_LIKE = 3
 
 
 def answer_json(answer: Answer) -> str:
@@ -21,8 +24,8 @@ def answer_json(answer: Answer) -> str:
     return json.dumps(answer.model_dump(), ensure_ascii=False, indent=2)
 
 
-def show_answer(answer: Answer, roots: dict[str, str], *, explain: bool, quiet: bool) -> None:
-    """Print hits for a person; notes go to standard error."""
+def show_answer(answer: Answer, roots: dict[str, str], store: StoreReader, *, explain: bool, quiet: bool) -> None:
+    """Print hits for a person, with the places, in `store`, of those like them; notes go to standard error."""
     for hit in answer.hits:
         click.echo(_heading(hit, roots))
         for line in _excerpt(hit):
@@ -30,6 +33,8 @@ def show_answer(answer: Answer, roots: dict[str, str], *, explain: bool, quiet: 
         if explain:
             parts = "  ".join(f"{name} {value:+.3f}" for name, value in hit.parts.items())
             click.echo(click.style(f"      score {hit.score:.3f} = {parts}", dim=True))
+        if hit.like:
+            click.echo(click.style(f"      {_like(hit, roots, store)}", dim=True))
         click.echo()
     if not quiet:
         shown = f"{len(answer.hits)} of {answer.total}"
@@ -49,7 +54,16 @@ def _heading(hit: Hit, roots: dict[str, str]) -> str:
     return f"{hit.rank:>3}. {place}  {name}  {click.style(f'{hit.kind} · {hit.language} · {hit.id}', dim=True)}"
 
 
-def _place(hit: Hit, roots: dict[str, str]) -> str:
+def _like(hit: Hit, roots: dict[str, str], store: StoreReader) -> str:
+    """Return how many units are like a hit, and where the first of them are."""
+    with store.snapshot():
+        keys = [key for unit_id in hit.like[:_NAMED_LIKE] if (key := store.key_of(unit_id)) is not None]
+        places = [f"{_place(head, roots)}:{head.start_line}" for head in store.heads(keys).values()]
+    more = ["…"] if len(hit.like) > len(places) else []
+    return f"and {len(hit.like)} like it: {', '.join(places + more)}"
+
+
+def _place(hit: Hit | Head, roots: dict[str, str]) -> str:
     """Return a path that a terminal can open where the file lies on this machine, else repository and path."""
     root = roots.get(hit.repository)
     path = Path(root, hit.path) if root and Path(root).is_dir() else None

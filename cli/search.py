@@ -16,7 +16,7 @@ from cli.options import settings, shared, standard_input
 @click.option("--mode", default="hybrid", show_default=True, help="hybrid, lexical or vector.")
 @click.option("--no-rank", is_flag=True, help="Only add up the two indexes' scores.")
 @click.option("--explain", is_flag=True, help="Show what each score is made of.")
-@click.option("--all", "everything", is_flag=True, help="List everything that matches.")
+@click.option("--all", "everything", is_flag=True, help="List everything that matches, near-duplicates too.")
 @shared
 def command(
     query: tuple[str, ...],
@@ -47,7 +47,8 @@ def command(
     if as_json:
         click.echo(answer_json(answer))
     else:
-        show_answer(answer, roots(index.store.statistics().sources), explain=explain, quiet=quiet)
+        named = roots(index.store.statistics().sources)
+        show_answer(answer, named, index.store, explain=explain, quiet=quiet)
     if verbose:
         steps = ", ".join(f"{name} {value:.1f} ms" for name, value in answer.timings_ms.items())
         click.echo(steps, err=True)

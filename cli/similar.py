@@ -33,7 +33,7 @@ def command(
     if as_json:
         click.echo(answer_json(answer))
     else:
-        show_answer(answer, named, explain=False, quiet=quiet)
+        show_answer(answer, named, index.store, explain=False, quiet=quiet)
     return 0 if answer.hits else 1
 
 

@@ -315,6 +315,7 @@ def _record(work: _Work, file: SourceFile, parsed: ParsedFile) -> FileRecord:
         parsed=fields["parsed"],
         redactions=fields["redactions"],
         units=units,
+        sketches=tuple(bytes.fromhex(row[12]) for row in fields["units"]),
     )
 
 

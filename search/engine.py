@@ -18,6 +18,7 @@ from indexer.settings import Settings
 from indexer.store.interface import Keys
 from indexer.types import Unit
 from search.classes import QueryClass
+from search.collapse import collapse
 from search.highlight import matching_lines
 from search.query import Query, parse
 from search.ranking.weights import FUSION, Weights, fitted
@@ -62,6 +63,8 @@ class Engine:
     ) -> Answer:
         """Return hits `offset` to `offset` + `k` for a query; with `exhaustive`, all there are.
 
+        Near-duplicates are one hit, the best of them, that names the others as `like` it; but not where all that
+        matches is promised (`exhaustive`, and queries with conditions), in the other modes, or without `rank`.
         Raises QueryError for a query that cannot be read and UsageError for a wrong k, offset or mode.
         """
         _check_page(k, offset)
@@ -76,14 +79,15 @@ class Engine:
             clock.step("conditions")
             pool = ranked(view, asked, fitted() if rank else FUSION)
             clock.step("retrieve and rank")
-            keys, total = _listing(view, pool, asked, exhaustive or offset + k > len(pool.keys))
+            like = _like(pool, asked, complete=exhaustive or not rank)
+            keys = _listing(view, pool, asked, list(like), exhaustive or offset + k > len(like))
             page = keys[offset:] if exhaustive else keys[offset : offset + k]
-            hits = _hits(view, asked, pool, page.tolist(), offset)
+            hits = _hits(view, asked, pool, page.tolist(), offset, like)
             clock.step("read and highlight")
-            return _answer(view, text, asked, total, hits, clock)
+            return _answer(view, text, asked, len(keys), hits, clock)
 
     def pool(self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights]) -> Pool:
-        """Return the ranked candidates of a query as they are, without texts: what evaluation looks at."""
+        """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at."""
         with self._index.view() as view:
             return ranked(view, self.asked(view, text, mode), weights)
 
@@ -112,7 +116,7 @@ class Engine:
             scores = np.array([score for _, score in kept])
             pool = Pool(np.array([key for key, _ in kept], dtype=np.int64), (), {"vector": scores}, scores)
             asked = Asked(Query(text=f"{path}:{line}"), QueryClass.CODE, {}, vector, None, Mode.VECTOR)
-            hits = _hits(view, asked, pool, pool.keys.tolist(), 0)
+            hits = _hits(view, asked, pool, pool.keys.tolist(), 0, {})
             return _answer(view, asked.query.text, asked, len(hits), hits, clock)
 
     def batch(self, texts: Sequence[str], k: int = 10, **options: Any) -> list[Answer]:
@@ -135,8 +139,17 @@ class Engine:
         return embed_text(self._load(view), query.free_text, view.manifest.depth)
 
 
-def _listing(view: View, pool: Pool, asked: Asked, whole: bool) -> tuple[Keys, int]:
-    """Return the keys to page through and how many there are: the pool, then whatever else matches."""
+def _like(pool: Pool, asked: Asked, *, complete: bool) -> dict[int, tuple[str, ...]]:
+    """Return the keys of the pool that are listed, best first, each with the ids of the units like it."""
+    keys = pool.keys.tolist()
+    if complete or asked.allowed is not None or asked.mode is not Mode.HYBRID:
+        return dict.fromkeys(keys, ())
+    rows = collapse(pool.heads)
+    return {keys[row]: tuple(pool.heads[other].id for other in others) for row, others in rows.items()}
+
+
+def _listing(view: View, pool: Pool, asked: Asked, listed: Sequence[int], whole: bool) -> Keys:
+    """Return the keys to page through: those of the pool that are listed, then whatever else matches."""
     if asked.allowed is not None and (not asked.terms or len(asked.allowed) <= len(pool.keys)):
         rest = np.setdiff1d(asked.allowed, pool.keys)
     elif whole and asked.mode is not Mode.VECTOR:
@@ -144,11 +157,12 @@ def _listing(view: View, pool: Pool, asked: Asked, whole: bool) -> tuple[Keys, i
         rest = found[~np.isin(found, pool.keys)]
     else:
         rest = np.empty(0, np.int64)
-    keys = np.concatenate([pool.keys, rest])
-    return keys, len(keys)
+    return np.concatenate([np.array(listed, dtype=np.int64), rest])
 
 
-def _hits(view: View, asked: Asked, pool: Pool, keys: Sequence[int], offset: int) -> tuple[Hit, ...]:
+def _hits(
+    view: View, asked: Asked, pool: Pool, keys: Sequence[int], offset: int, like: Mapping[int, tuple[str, ...]]
+) -> tuple[Hit, ...]:
     units = view.store.units(keys)
     places = {key: place for place, key in enumerate(pool.keys.tolist())}
     weights = rarity(view, asked.terms)
@@ -158,7 +172,7 @@ def _hits(view: View, asked: Asked, pool: Pool, keys: Sequence[int], offset: int
         unit, place = units[key], places.get(key)
         parts = {} if place is None else {name: float(values[place]) for name, values in pool.parts.items()}
         lines = _lines(asked.query, unit, weights) or _best_block(blocks.get(key), asked.vector)
-        hits.append(_hit(rank, unit, parts, lines))
+        hits.append(_hit(rank, unit, parts, lines, like.get(key, ())))
     return tuple(hits)
 
 
@@ -201,7 +215,7 @@ def _best_block(blocks: Any, vector: Any) -> tuple[int, ...]:
     return (best.start_line,)
 
 
-def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...]) -> Hit:
+def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...], like: tuple[str, ...]) -> Hit:
     return Hit(
         rank=rank,
         id=unit.id,
@@ -218,4 +232,5 @@ def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...])
         parts=parts,
         lines=lines,
         text=unit.text,
+        like=like,
     )

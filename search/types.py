@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Hit(BaseModel):
-    """A unit that answers, its score, the parts that add up to it, and the lines that matched."""
+    """A unit that answers, its score, the parts that add up to it, and the lines that matched.
+
+    `like` are the ids of the near-duplicates that this hit stands for, the best first.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,14 +29,15 @@ class Hit(BaseModel):
     parts: dict[str, float]
     lines: tuple[int, ...]
     text: str
+    like: tuple[str, ...] = ()
 
 
 class Answer(BaseModel):
     """The hits of one page and what is known of the whole list.
 
-    `complete` is the share of units that have vectors; `total` counts what can be listed; `notes`
-    say in words what was degraded. `query_class` is written as `class`; `timings_ms`, what each step took,
-    is for those who measure and not part of the JSON.
+    `complete` is the share of units that have vectors; `total` counts the hits that can be listed, a unit and those
+    `like` it as one; `notes` say in words what was degraded. `query_class` is written as `class`; `timings_ms`, what
+    each step took, is for those who measure and not part of the JSON.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)

@@ -40,3 +40,9 @@ def quick(states, monkeypatch):
     """Parse in this process and stage few files at a time; return the module of states."""
     states.hasten(monkeypatch.setattr)
     return states
+
+
+@pytest.fixture(scope="session")
+def small_sets():
+    """The module that writes evaluation sets of a few lines."""
+    return _load("small_sets", _TESTS / "search" / "evaluation" / "small_sets.py")

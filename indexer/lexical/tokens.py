@@ -6,6 +6,7 @@ No index and no query syntax here.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 import Stemmer
@@ -54,7 +55,12 @@ def index_terms(text: str) -> str:
     A word gives its stem; an identifier of several parts gives the whole, lower-cased and without
     underscores, and then the stem of each part.
     """
-    return " ".join(filter(None, map(_vocabulary().__getitem__, _WORDS.findall(text))))
+    return terms_of(words(text))
+
+
+def terms_of(said: Iterable[str]) -> str:
+    """Return the terms of words in order, joined by single spaces: `index_terms` of a text that is cut up already."""
+    return " ".join(filter(None, map(_vocabulary().__getitem__, said)))
 
 
 def terms(text: str) -> list[str]:

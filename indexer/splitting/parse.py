@@ -1,4 +1,4 @@
-"""One file from bytes to units and terms: decoded, redacted, split. What a worker process does.
+"""One file from bytes to units and terms: decoded, redacted, split, sketched. What a worker process does.
 
 No process is started and nothing is stored here.
 """
@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from indexer.languages import by_name, detect
-from indexer.lexical.tokens import index_terms
+from indexer.lexical.tokens import index_terms, terms_of, words
 from indexer.sources.content import decode
 from indexer.sources.secrets import redact
+from indexer.splitting.likeness import sketch
 from indexer.splitting.units import split_units
 from indexer.types import Kind, SourceFile, UnitSpan
 
@@ -50,7 +51,7 @@ def unit_id(repository: str, path: str, symbol: str, ordinal: int) -> str:
 
 
 def parse_file(request: ParseRequest) -> dict[str, Any]:
-    """Return a file's language, units and terms as plain values that JSON can hold."""
+    """Return a file's language, units, terms and sketches as plain values that JSON can hold."""
     file = request.file
     redaction = redact(decode(file.content))
     language = by_name(file.language) if file.language else detect(file.path, file.content[:_HEAD_BYTES])
@@ -84,6 +85,7 @@ def _units(file: SourceFile, text: str, spans: list[UnitSpan]) -> list[list[Any]
     for span in spans:
         ordinal = seen[span.symbol] = seen.get(span.symbol, -1) + 1
         body = "\n".join(lines[span.start_line - 1 : span.end_line])
+        said = words(body)
         rows.append(
             [
                 unit_id(file.repository, file.path, span.symbol, ordinal),
@@ -97,7 +99,8 @@ def _units(file: SourceFile, text: str, spans: list[UnitSpan]) -> list[list[Any]
                 span.cuts,
                 index_terms(span.symbol),
                 index_terms(span.docstring),
-                index_terms(body),
+                terms_of(said),
+                sketch(said).hex(),
             ]
         )
     return rows

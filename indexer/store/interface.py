@@ -41,7 +41,7 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A parsed file on its way into the store, with its units in order."""
+    """A parsed file on its way into the store, with its units in order and the sketch of each."""
 
     repository: str
     path: str
@@ -52,10 +52,14 @@ class FileRecord:
     parsed: bool
     redactions: int
     units: tuple[Unit, ...]
+    sketches: tuple[bytes, ...]
 
 
 class Head(NamedTuple):
-    """A unit without its text: what ranking looks at, for hundreds of units a query."""
+    """A unit without its text: what ranking looks at, for hundreds of units a query.
+
+    `sketch` tells near-duplicates (`indexer.splitting.likeness`); b"" for a unit too small to say.
+    """
 
     key: int
     id: str
@@ -67,6 +71,7 @@ class Head(NamedTuple):
     start_line: int
     end_line: int
     documented: bool
+    sketch: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

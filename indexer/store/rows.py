@@ -22,22 +22,22 @@ from indexer.types import Block, Kind, Skipped, SkipReason, Unit
 
 def head_of(row: Sequence[Any], file: tuple[str, str, str]) -> Head:
     """Return a row of HEAD_COLUMNS as a value; the hash covers the text too and is not verified."""
-    key, unit_id, _, kind, symbol, start, end, documented = row
-    return Head(key, unit_id, *file, kind, symbol, start, end, bool(documented))
+    key, unit_id, _, kind, symbol, start, end, documented, sketch = row
+    return Head(key, unit_id, *file, kind, symbol, start, end, bool(documented), sketch)
 
 
 def unit_of(row: Sequence[Any]) -> Unit:
     """Return a row of UNIT_COLUMNS as a value; raise IndexDamaged if it is not what was written."""
     if not unit_is_whole(row):
         raise _damaged(row)
-    _, unit_id, repository, path, language, kind, symbol, signature, docstring, start, end, cuts, _, text = row[:14]
+    _, unit_id, repository, path, language, kind, symbol, signature, docstring, start, end, _, cuts, _, text = row[:15]
     where = (unit_id, repository, path, language, Kind(kind))
     return Unit(*where, symbol, signature, docstring, start, end, text, tuple(json.loads(cuts)))
 
 
 def unit_is_whole(row: Sequence[Any]) -> bool:
     """Tell whether a row of UNIT_COLUMNS is what was written."""
-    return bool(row_hash((*row[:12], row[13])) == row[12])
+    return bool(row_hash((*row[:13], row[14])) == row[13])
 
 
 def _damaged(row: Sequence[Any]) -> IndexDamaged:
@@ -89,17 +89,20 @@ def insert_file(connection: sqlite3.Connection, record: FileRecord) -> tuple[int
     keys = list(range(first[0], first[0] + len(record.units)))
     connection.executemany(
         "INSERT INTO units (unit_key, unit_id, file_key, kind, symbol, signature, docstring, start_line, end_line,"
-        " cuts, row_hash, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_unit_row(key, file_key, unit) for key, unit in zip(keys, record.units, strict=True)],
+        " sketch, cuts, row_hash, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            _unit_row(key, file_key, unit, sketch)
+            for key, unit, sketch in zip(keys, record.units, record.sketches, strict=True)
+        ],
     )
     return file_key, keys
 
 
-def _unit_row(key: int, file_key: int, unit: Unit) -> tuple[object, ...]:
+def _unit_row(key: int, file_key: int, unit: Unit, sketch: bytes) -> tuple[object, ...]:
     where = (unit.repository, unit.path, unit.language)
     said = (unit.kind.value, unit.symbol, unit.signature, unit.docstring, unit.start_line, unit.end_line)
-    cuts = json.dumps(unit.cuts)
-    return key, unit.id, file_key, *said, cuts, row_hash((key, unit.id, *where, *said, cuts, unit.text)), unit.text
+    rest = (sketch, json.dumps(unit.cuts))
+    return key, unit.id, file_key, *said, *rest, row_hash((key, unit.id, *where, *said, *rest, unit.text)), unit.text
 
 
 def delete_files(connection: sqlite3.Connection, file_keys: Iterable[int]) -> None:

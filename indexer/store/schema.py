@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import xxhash
 
 # Changes whenever an older version could misread the store; such an index is refused by name.
-FORMAT = 2
+FORMAT = 3
 # "Fthm": tells our files from other SQLite files.
 APPLICATION_ID = 0x4674686D
 
@@ -31,8 +31,8 @@ CREATE UNIQUE INDEX files_path ON files (repository, path, live);
 CREATE TABLE units (
     unit_key INTEGER PRIMARY KEY AUTOINCREMENT, unit_id TEXT NOT NULL, file_key INTEGER NOT NULL,
     kind TEXT NOT NULL, symbol TEXT NOT NULL, signature TEXT NOT NULL, docstring TEXT NOT NULL,
-    start_line INTEGER NOT NULL, end_line INTEGER NOT NULL, cuts TEXT NOT NULL, row_hash INTEGER NOT NULL,
-    text TEXT NOT NULL
+    start_line INTEGER NOT NULL, end_line INTEGER NOT NULL, sketch BLOB NOT NULL, cuts TEXT NOT NULL,
+    row_hash INTEGER NOT NULL, text TEXT NOT NULL
 );
 CREATE INDEX units_id ON units (unit_id);
 CREATE INDEX units_file ON units (file_key);
@@ -44,10 +44,12 @@ CREATE TABLE blocks (
 CREATE TABLE vectors (vector_key BLOB PRIMARY KEY, vector BLOB NOT NULL, row_hash INTEGER NOT NULL);
 """
 
-HEAD_COLUMNS = "u.unit_key, u.unit_id, u.file_key, u.kind, u.symbol, u.start_line, u.end_line, u.docstring <> ''"
+HEAD_COLUMNS = (
+    "u.unit_key, u.unit_id, u.file_key, u.kind, u.symbol, u.start_line, u.end_line, u.docstring <> '', u.sketch"
+)
 UNIT_COLUMNS = (
     "u.unit_key, u.unit_id, f.repository, f.path, f.language, u.kind, u.symbol, u.signature, u.docstring, "
-    "u.start_line, u.end_line, u.cuts, u.row_hash, u.text"
+    "u.start_line, u.end_line, u.sketch, u.cuts, u.row_hash, u.text"
 )
 BLOCK_COLUMNS = (
     "b.unit_key, b.ordinal, b.start_line, b.end_line, b.first, b.last, b.vector_key, b.row_hash, v.vector, v.row_hash"

@@ -323,7 +323,7 @@ class SqliteStore:
         )
         with self._errors() as connection:
             for row in connection.execute(sql, (live,)):
-                yield row[14], row[0], unit_of(row)
+                yield row[15], row[0], unit_of(row)
 
     @staticmethod
     def _manifest(connection: sqlite3.Connection) -> Manifest | None:

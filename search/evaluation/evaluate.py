@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.encoder.interface import Encoder
+from indexer.errors import UsageError
 from indexer.index import Index
 from indexer.lexical.tokens import terms
 from indexer.progress import Progress, Report, silent
@@ -166,6 +167,9 @@ def _units_of(index: Index, questions: Mapping[str, Question]) -> dict[str, dict
                 for line in range(place.start_line, place.end_line + 1)
                 for unit in view.store.unit_at(place.path, line, place.repository)
             }
+            if not keys:
+                place = question.answers[0]
+                raise UsageError(f"question {key!r}: the answer {place.path} of {place.repository} is not indexed")
             found[key] = {head.id: 1 for head in view.store.heads(sorted(keys)).values()}
     return found
 

@@ -16,6 +16,7 @@ from indexer.errors import UsageError
 from indexer.index import Index
 from indexer.progress import Report, silent
 from indexer.settings import Settings
+from indexer.store.schema import FORMAT
 from indexer.style.docstrings import without_docstrings
 from search.evaluation.sets import RepositorySet, Text, TextSet
 from search.evaluation.sources import Source, lies_at
@@ -48,7 +49,9 @@ def repository_indexes(
         folder = layout / source.repository
         _check_layout(questions, source, folder)
         chosen = settings.model_copy(update={"include_vendored": True})
-        target = _folder(settings, f"{questions.name}-{source.repository}", encoder, json.dumps(source.identity()))
+        # An index takes a source from one place only: the same package elsewhere is another index.
+        content = json.dumps([source.identity(), str(folder.resolve())])
+        target = _folder(settings, f"{questions.name}-{source.repository}", encoder, content)
         for index in _built(target, folder, chosen, encoder, report, None):
             yield source, index
 
@@ -60,7 +63,9 @@ def _row(text: Text, *, stripped: bool) -> dict[str, object]:
 
 
 def _folder(settings: Settings, name: str, encoder: Encoder, content: str) -> Path:
-    digest = hashlib.blake2b(f"{encoder.fingerprint}\0{content}".encode("utf-8", "surrogatepass"), digest_size=8)
+    digest = hashlib.blake2b(
+        f"{FORMAT}\0{encoder.fingerprint}\0{content}".encode("utf-8", "surrogatepass"), digest_size=8
+    )
     return settings.cache / "eval" / f"{name}-{digest.hexdigest()}"
 
 
@@ -90,6 +95,7 @@ def _check_layout(questions: RepositorySet, source: Source, folder: Path) -> Non
             path = folder / answer.path
             if not path.is_file():
                 raise UsageError(f"question {question.id!r}: the answer {answer.path} is not in {source.repository}")
-            lines = path.read_bytes().count(b"\n") + 1
+            content = path.read_bytes()
+            lines = content.count(b"\n") + (not content.endswith(b"\n"))
             if answer.end_line > lines:
                 raise UsageError(f"question {question.id!r}: {answer.path} has no line {answer.end_line}")

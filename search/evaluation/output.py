@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from search.evaluation.evaluate import Judged, SetReport
 from search.evaluation.measures import MEASURES, Estimate, compare
@@ -71,9 +72,12 @@ def write_runs(reports: Sequence[SetReport], folder: Path) -> list[Path]:
     """Write every system's run of every set in TREC's format; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for report in reports:
+    for place, report in enumerate(reports):
+        # Sets in several folders may share a name.
+        same = sum(earlier.name == report.name for earlier in reports[:place])
+        stem = report.name.replace(" ", "-") + (f"-{same + 1}" if same else "")
         for name, judged in report.systems.items():
-            path = folder / f"{report.name.replace(' ', '-')}.{name}.trec"
+            path = folder / f"{stem}.{name}.trec"
             path.write_text("".join(_run_lines(judged)), encoding="utf-8")
             written.append(path)
     return written
@@ -81,10 +85,15 @@ def write_runs(reports: Sequence[SetReport], folder: Path) -> list[Path]:
 
 def _run_lines(judged: Judged) -> list[str]:
     return [
-        f"{query} Q0 {target} {rank} {1 / rank:.6f} {_RUN_TAG}\n"
+        f"{_field(query)} Q0 {_field(target)} {rank} {1 / rank:.6f} {_RUN_TAG}\n"
         for query, targets in judged.run.items()
         for rank, target in enumerate(targets, 1)
     ]
+
+
+def _field(text: str) -> str:
+    """Return a text as one field: white space, which parts fields, percent-encoded."""
+    return "".join(quote(character) if character.isspace() else character for character in text)
 
 
 def tables(report: SetReport, *, groups: bool) -> list[Table]:

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from indexer.errors import UsageError
+from indexer.errors import QueryError, UsageError
 from search.evaluation.sources import SOURCES, Source, read_sources
+from search.query import parse
 
 QUESTIONS = "questions.jsonl"
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 _QUERIES = ("queries.jsonl", "queries.jsonl.gz")
 _QRELS = ("qrels.tsv", "qrels/test.tsv", "qrels/dev.tsv")
 _QRELS_HEADER = ("query-id", "corpus-id", "score")
+_GRADE = re.compile(r"\s*-?[0-9]{1,9}\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class Place(BaseModel):
     def _ordered(self) -> Place:
         if self.end_line < self.start_line:
             raise ValueError(f"line {self.end_line} comes before line {self.start_line}")
+        path = PurePosixPath(self.path)
+        if path.is_absolute() or ".." in path.parts or str(path) != self.path:
+            raise ValueError(f"{self.path!r} is not written as paths in an index are")
         return self
 
 
@@ -112,7 +118,7 @@ def _read_texts(folder: Path) -> TextSet:
         query = _string(place, row, "_id")
         if query in queries:
             raise UsageError(f"{place}: the id {query!r} was used before")
-        queries[query] = _string(place, row, "text")
+        queries[query] = _askable(place, _string(place, row, "text"))
     relevance = _read_qrels(qrels, queries, texts)
     lonely = [query for query in queries if query not in relevance]
     if lonely:
@@ -131,11 +137,13 @@ def _one_of(folder: Path, names: tuple[str, ...]) -> Path:
 
 def _text(place: str, row: Mapping[str, Any]) -> Text:
     metadata = row.get("metadata") or {}
-    language = metadata.get("language", "") if isinstance(metadata, dict) else ""
-    title = row.get("title") or ""
+    if not isinstance(metadata, dict):
+        raise UsageError(f'{place}: "metadata" is not an object')
+    language, title = metadata.get("language") or "", row.get("title") or ""
     if not isinstance(language, str) or not isinstance(title, str):
         raise UsageError(f'{place}: "title" and "metadata.language" must be texts')
-    return Text(_string(place, row, "_id"), _string(place, row, "text"), language, title)
+    names = _whole(place, language), _whole(place, title)
+    return Text(_string(place, row, "_id"), _string(place, row, "text"), *names)
 
 
 def _read_qrels(path: Path, queries: Mapping[str, str], texts: Mapping[str, Text]) -> dict[str, dict[str, int]]:
@@ -145,7 +153,7 @@ def _read_qrels(path: Path, queries: Mapping[str, str], texts: Mapping[str, Text
         if (number == 1 and fields == _QRELS_HEADER) or not line.strip():
             continue
         place = f"{path}:{number}"
-        if len(fields) != len(_QRELS_HEADER) or not fields[2].strip().lstrip("-").isdigit():
+        if len(fields) != len(_QRELS_HEADER) or not _GRADE.fullmatch(fields[2]):
             raise UsageError(f"{place}: not a query, a text and a whole number, with tabs between")
         query, text, grade = fields[0], fields[1], int(fields[2])
         if query not in queries:
@@ -169,6 +177,7 @@ def _read_repositories(folder: Path) -> RepositorySet:
         except ValidationError as error:
             first = error.errors()[0]
             raise UsageError(f"{place}: {'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from error
+        _askable(place, question.text)
         if question.id in questions:
             raise UsageError(f"{place}: the id {question.id!r} was used before")
         repositories = {answer.repository for answer in question.answers}
@@ -190,7 +199,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{place}: not JSON: {error}") from error
         if not isinstance(row, dict):
             raise UsageError(f"{place}: not a JSON object")
@@ -198,16 +207,38 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _lines(path: Path) -> Iterator[str]:
+    number = 0
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             for line in stream:
+                number += 1
                 yield line.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}:{number}: not UTF-8: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{path} cannot be read after line {number}: {error}") from error
 
 
 def _string(place: str, row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f'{place}: "{name}" is missing or no text')
+    return _whole(place, value)
+
+
+def _whole(place: str, value: str) -> str:
+    """Return a text that UTF-8 can hold: JSON's escapes can spell half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{place}: half a character: {error}") from error
     return value
+
+
+def _askable(place: str, text: str) -> str:
+    """Return a query's text that the search can read."""
+    try:
+        parse(text)
+    except QueryError as error:
+        raise UsageError(f"{place}: the query cannot be asked: {error}") from error
+    return text

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexer.errors import UsageError
 from indexer.settings import Settings
@@ -25,7 +25,8 @@ class Source(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    repository: str
+    # A folder of this name is made, and replaced.
+    repository: str = Field(pattern=r"^\w[\w.-]*$")
     registry: Literal["pypi", "npm", "go", "maven", "crates", "debian", "deb"]
     package: str
     version: str
@@ -47,7 +48,7 @@ def read_sources(folder: Path) -> tuple[Source, ...]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"the set {folder} has no {SOURCES}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     if not isinstance(entries, list):
         raise UsageError(f"{path} is not a list of sources")
@@ -68,7 +69,7 @@ def read_sources(folder: Path) -> tuple[Source, ...]:
 def lies_at(source: Source, folder: Path) -> bool:
     """Tell whether the source, in its version, lies in `folder` whole."""
     mark = _mark(folder)
-    return folder.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == _identity(source)
+    return folder.is_dir() and mark.is_file() and mark.read_bytes() == _identity(source).encode()
 
 
 def mark(source: Source, folder: Path) -> None:

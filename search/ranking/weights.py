@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,7 @@ def fitted(path: Path = WEIGHTS_FILE) -> Mapping[QueryClass, Weights]:
     """Return the weights of every query class; raise ModelDamaged naming what is wrong with the file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelDamaged(f"the ranking weights {path} cannot be read: {error}; install Fathom again") from error
     weights = content.get("weights") if isinstance(content, dict) else None
     if not isinstance(weights, dict):
@@ -49,6 +49,11 @@ def _checked(path: Path, query_class: QueryClass, weights: Any) -> Weights:
         if name not in SIGNALS:
             known = ", ".join(SIGNALS)
             raise ModelDamaged(f"the ranking weights {path} name an unknown signal {name!r}; there are {known}")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not _finite(weight):
             raise ModelDamaged(f"the ranking weights {path} give {name!r} no finite number but {weight!r}")
     return MappingProxyType({name: float(weight) for name, weight in weights.items()})
+
+
+def _finite(weight: float) -> bool:
+    # False for NaN too, and for a whole number that no float can hold.
+    return abs(weight) <= sys.float_info.max

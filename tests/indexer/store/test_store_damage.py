@@ -183,6 +183,7 @@ def test_check_says_every_damaged_row_and_a_removed_source_heals_it(built, tmp_p
         "UPDATE units SET kind = 'opera'",
         "UPDATE units SET symbol = 'other'",
         "UPDATE units SET cuts = '['",
+        "UPDATE units SET sketch = x'00'",
         "UPDATE units SET unit_key = unit_key + 1000",
         "UPDATE files SET path = path || 'x'",
         "UPDATE files SET language = 'cobol'",
@@ -216,12 +217,13 @@ def test_another_format_another_program_and_another_model_are_refused(built, tmp
     ):
         pytest.fail("another model's vectors were mixed in")
     assert quick.check(built)
-    connection = sqlite3.connect(built / STORE_FILE)
-    connection.execute("PRAGMA user_version=1")
-    connection.close()
-    for attempt in (lambda: Index.open(built), lambda: SqliteStore(built, writable=True)):
-        with pytest.raises(IndexIncompatible, match=r"format 1.*fathom index"):
-            attempt()
+    for older in (1, 2):
+        connection = sqlite3.connect(built / STORE_FILE)
+        connection.execute(f"PRAGMA user_version={older}")
+        connection.close()
+        for attempt in (lambda: Index.open(built), lambda: SqliteStore(built, writable=True)):
+            with pytest.raises(IndexIncompatible, match=rf"format {older}.*format 3.*fathom index"):
+                attempt()
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     connection = sqlite3.connect(foreign / STORE_FILE)
