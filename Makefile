@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_INDEX := .fathom/demo
 BENCH_INDEX := .fathom/bench
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench tune report lock clean
 
 # Pinned, with hashes. An environment made for tests serves the demo as well.
 $(VENV)/.cpu: pyproject.toml locks/cpu.txt
@@ -33,6 +33,15 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bars --index $(BENCH_INDEX)
+
+# Both need the sets: FATHOM_DATA names the folder of those in BEIR layout, the packages are fetched once.
+tune: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.sources tests/data/questions
+	$(BIN)/python -m benchmarks.tune --ablate --data "$(FATHOM_DATA)"
+
+report: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.sources tests/data/questions
+	$(BIN)/python -m benchmarks.report --data "$(FATHOM_DATA)"
 
 lock:
 	uv pip compile -q pyproject.toml --extra cpu --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexDamaged, IndexMissing
@@ -51,6 +52,11 @@ class View:
     def catalogue(self) -> Catalogue:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
+
+    @cached_property
+    def file_sizes(self) -> NDArray[np.int64]:
+        """How many units each file of the catalogue has."""
+        return np.bincount(self.catalogue.file, minlength=len(self.catalogue.files))
 
     @cached_property
     def file_vectors(self) -> Vectors:

@@ -25,6 +25,7 @@ from search.ranking.weights import FUSION, Weights, fitted
 from search.retrieval import Asked, Mode, Pool, ask, rarity, read_mode
 from search.retrieval import rank as ranked
 from search.types import Answer, Hit
+from search.understanding import Understanding
 
 
 class _Clock:
@@ -50,6 +51,7 @@ class Engine:
         self._index = index
         self._encoder = encoder
         self._settings = settings
+        self._understanding: tuple[View, Understanding] | None = None
 
     def search(
         self,
@@ -75,7 +77,7 @@ class Engine:
         with self._index.view() as view:
             vector = self._query_vector(view, query, mode)
             clock.step("encode")
-            asked = ask(view, query, vector, mode)
+            asked = ask(view, query, vector, mode, self._understood(view))
             clock.step("conditions")
             pool = ranked(view, asked, fitted() if rank else FUSION)
             clock.step("retrieve and rank")
@@ -94,7 +96,7 @@ class Engine:
     def asked(self, view: View, text: str, mode: Mode) -> Asked:
         """Return a query as it is asked of a pinned generation."""
         query = parse(text)
-        return ask(view, query, self._query_vector(view, query, mode), mode)
+        return ask(view, query, self._query_vector(view, query, mode), mode, self._understood(view))
 
     def similar(self, path: str, line: int, k: int = 10, *, repository: str | None = None) -> Answer:
         """Return the units most like the one at a line of an indexed path, itself left out."""
@@ -122,6 +124,13 @@ class Engine:
     def batch(self, texts: Sequence[str], k: int = 10, **options: Any) -> list[Answer]:
         """Return the answers to several queries, in their order."""
         return [self.search(text, k, **options) for text in texts]
+
+    def _understood(self, view: View) -> Understanding:
+        """Return the vocabulary of a generation; that of the newest is kept."""
+        kept = self._understanding
+        if kept is None or kept[0] is not view:
+            kept = self._understanding = (view, Understanding(view))
+        return kept[1]
 
     def _load(self, view: View) -> Encoder:
         if self._encoder is None:
@@ -179,7 +188,7 @@ def _hits(
 def _answer(view: View, text: str, asked: Asked, total: int, hits: tuple[Hit, ...], clock: _Clock) -> Answer:
     manifest = view.manifest
     complete = manifest.encoded / manifest.documents if manifest.documents else 1.0
-    notes = []
+    notes = [f"nothing here says {said!r}; {meant!r} was asked for too" for said, meant in asked.corrected]
     if complete < 1.0 and asked.mode is not Mode.LEXICAL:
         notes.append(f"{complete:.0%} of the units have vectors so far; the others are found by their words only")
     return Answer(

@@ -24,6 +24,7 @@ from search.query import Query
 from search.ranking.candidates import Candidates, Scores
 from search.ranking.model import contributions
 from search.ranking.weights import Weights
+from search.understanding import Understanding
 
 # Candidates each index gives: the pool does not depend on the page, so pages fit together.
 POOL = 200
@@ -60,7 +61,8 @@ class Asked:
     """A query with what follows from it and from the generation it is asked of.
 
     `terms` are those that BM25 is asked for, each with its weight; `vector` (dim,) is None where none is wanted;
-    `allowed` are the keys, ascending, that the conditions leave, None for all.
+    `allowed` are the keys, ascending, that the conditions leave, None for all; `corrected` are the words that were
+    taken for others, as (said, meant).
     """
 
     query: Query
@@ -69,6 +71,7 @@ class Asked:
     vector: Vectors | None
     allowed: Keys | None
     mode: Mode
+    corrected: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,12 @@ class Pool:
     scores: Scores
 
 
-def ask(view: View, query: Query, vector: Vectors | None, mode: Mode) -> Asked:
+def ask(view: View, query: Query, vector: Vectors | None, mode: Mode, understanding: Understanding) -> Asked:
     """Return a query as it is asked of one generation."""
-    return Asked(query, classify(query), query_terms(query), vector, qualifying(view, query), mode)
+    meant = understanding.meant(query_terms(query))
+    written = {term: word for word in words(query.free_text) for term in terms(word)}
+    corrected = tuple((written.get(said, said), other) for said, other in meant.corrected)
+    return Asked(query, classify(query), meant.terms, vector, qualifying(view, query), mode, corrected)
 
 
 def query_terms(query: Query) -> dict[str, float]:
@@ -104,11 +110,13 @@ def candidates(view: View, asked: Asked) -> tuple[Keys, Candidates]:
     if not len(keys) and asked.allowed is not None and not asked.query.words:
         keys = asked.allowed[:POOL]
     heads = view.store.heads(keys.tolist())
+    files = view.catalogue.file[np.searchsorted(view.catalogue.keys, keys)]
     return keys, Candidates(
         heads=tuple(heads[key] for key in keys.tolist()),
         bm25=_aligned(keys, lexical),
         cosine=_cosines(view, keys, asked.vector),
-        file_cosine=_file_cosines(view, keys, asked.vector),
+        file_cosine=_file_cosines(view, files, asked.vector),
+        whole_file=view.file_sizes[files] == 1,
         rarity=rarity(view, asked.terms),
         names=_names(asked.query, asked.query_class),
         texts=lambda rows: _texts(view, keys, rows),
@@ -164,11 +172,9 @@ def _cosines(view: View, keys: Keys, vector: Vectors | None) -> Scores:
     return np.asarray(view.vectors.vectors(keys) @ vector, dtype=np.float64)
 
 
-def _file_cosines(view: View, keys: Keys, vector: Vectors | None) -> Scores:
+def _file_cosines(view: View, files: NDArray[np.int32], vector: Vectors | None) -> Scores:
     if vector is None or not len(view.vectors):
-        return np.zeros(len(keys))
-    catalogue = view.catalogue
-    files: NDArray[np.int32] = catalogue.file[np.searchsorted(catalogue.keys, keys)]
+        return np.zeros(len(files))
     distinct, places = np.unique(files, return_inverse=True)
     return np.asarray(view.file_vectors[distinct] @ vector, dtype=np.float64)[places]
 

@@ -22,6 +22,7 @@ FIELDS = frozenset({"language", "parsed", "redactions", "path", "units"})
 # Shown for files in no language of the table.
 PLAIN_TEXT = "text"
 _HEAD_BYTES = 4096
+_NO_DEFINITION = frozenset({Kind.MODULE, Kind.SECTION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,19 @@ def parse_file(request: ParseRequest) -> dict[str, Any]:
 
 
 def _record(text: str, file: SourceFile, grammar: bool) -> list[UnitSpan]:
-    """Return a corpus record as its one unit; the splitter tells where its blocks may begin."""
+    """Return a corpus record as its one unit; what the record does not say, its first definition does.
+
+    The splitter also tells where its blocks may begin.
+    """
     last = max(1, text.count("\n") + (not text.endswith("\n")))
     language = by_name(file.language) if file.language and grammar else None
-    cuts = sorted({line for unit in split_units(text, language).units for line in (unit.start_line, *unit.cuts)} - {1})
-    return [UnitSpan(Kind.FUNCTION, file.symbol, "", file.docstring, 1, last, tuple(cuts))]
+    units = split_units(text, language).units
+    cuts = sorted({line for unit in units for line in (unit.start_line, *unit.cuts)} - {1})
+    first = next((unit for unit in units if unit.symbol and unit.kind not in _NO_DEFINITION), None)
+    symbol, docstring, signature = file.symbol, file.docstring, ""
+    if first is not None:
+        symbol, docstring, signature = symbol or first.symbol, docstring or first.docstring, first.signature
+    return [UnitSpan(Kind.FUNCTION, symbol, signature, docstring, 1, last, tuple(cuts))]
 
 
 def _units(file: SourceFile, text: str, spans: list[UnitSpan]) -> list[list[Any]]:

@@ -25,15 +25,16 @@ _WORDS_SHARE = 0.5
 class Candidates:
     """The pool of one query: heads, raw BM25 scores and cosines (0 where an index did not find the unit).
 
-    `file_cosine` is the cosine of each candidate's file as a whole. `rarity` holds the query's terms, each with
-    its inverse document frequency, `names` its identifier-like words, lower-cased and joined. `texts` reads the
-    texts of some candidates, by row.
+    `file_cosine` is the cosine of each candidate's file as a whole, `whole_file` tells which are all of their file.
+    `rarity` holds the query's terms, each with its inverse document frequency, `names` its identifier-like words,
+    lower-cased and joined. `texts` reads the texts of some candidates, by row.
     """
 
     heads: Sequence[Head]
     bm25: Scores
     cosine: Scores
     file_cosine: Scores
+    whole_file: NDArray[np.bool_]
     rarity: Mapping[str, float]
     names: frozenset[str]
     texts: Callable[[Rows], Mapping[int, str]]
