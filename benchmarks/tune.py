@@ -185,11 +185,10 @@ def _example(
 
 def fit(examples: Sequence[Example], signals: Sequence[str]) -> dict[str, float]:
     """Return the weights of one query class, positive ones adding up to 1."""
-    rows = [row for row in (_prepared(each, signals) for each in examples) if row is not None]
-    shares = _shares([row[0] for row in rows])
+    stacked = _stack(examples, signals)
     bounds = [_bounds(name) for name in signals]
     start = np.array([0.0 if low is None or low < 0 else 0.5 for low, _ in bounds])
-    done = minimize(_loss, start, args=(rows, shares), jac=True, method="L-BFGS-B", bounds=bounds)
+    done = minimize(_loss, start, args=(stacked,), jac=True, method="L-BFGS-B", bounds=bounds)
     total = max(1e-9, float(np.maximum(done.x, 0).sum()))
     return {name: round(float(weight) / total, 4) for name, weight in zip(signals, done.x, strict=True)}
 
@@ -200,39 +199,58 @@ def _bounds(name: str) -> tuple[float | None, float | None]:
     return (None, 0.0) if name in _NEVER_POSITIVE else (None, None)
 
 
-_Row = tuple[str, Matrix, NDArray[np.bool_], NDArray[np.bool_]]
+@dataclass(frozen=True)
+class _Stack:
+    """The pools of all queries one under another: `starts` (queries,) are their first rows.
+
+    `wanted` are the two readings of what is right (the whole target, the very lines), as 0 and 1 a row, with `parts`
+    saying what each counts; `shares` (queries,) say what each query counts.
+    """
+
+    signals: Matrix
+    starts: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    wanted: tuple[Matrix, Matrix]
+    parts: tuple[float, float]
+    shares: Matrix
 
 
-def _prepared(example: Example, signals: Sequence[str]) -> _Row | None:
+def _stack(examples: Sequence[Example], signals: Sequence[str]) -> _Stack:
     chosen = [list(SIGNALS).index(name) for name in signals]
-    right = np.array([target in example.relevant for target in example.targets])
-    if not right.any():
-        return None  # not in the pool: no weight can help
-    units = example.right_units if example.right_units.any() else right
-    return example.set, example.signals[:, chosen], right, units
+    rows = []
+    for example in examples:
+        right = np.array([target in example.relevant for target in example.targets])
+        if right.any():  # else it is not in the pool: no weight can help
+            rows.append((example, right, example.right_units if example.right_units.any() else right))
+    lengths = np.array([len(right) for _, right, _ in rows])
+    names = [example.set for example, _, _ in rows]
+    shares = np.array([SET_WEIGHTS[name] / names.count(name) for name in names])
+    return _Stack(
+        signals=np.concatenate([example.signals[:, chosen] for example, _, _ in rows]),
+        starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
+        owner=np.repeat(np.arange(len(rows)), lengths),
+        wanted=(
+            np.concatenate([right for _, right, _ in rows]).astype(np.float64),
+            np.concatenate([units for _, _, units in rows]).astype(np.float64),
+        ),
+        parts=(1 - _LINES_SHARE, _LINES_SHARE),
+        shares=shares / shares.sum(),
+    )
 
 
-def _shares(names: Sequence[str]) -> NDArray[np.float64]:
-    counts = {name: names.count(name) for name in set(names)}
-    shares = np.array([SET_WEIGHTS[name] / counts[name] for name in names])
-    return np.asarray(shares / shares.sum())
-
-
-def _loss(
-    weights: NDArray[np.float64], rows: Sequence[_Row], shares: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
+def _loss(weights: Matrix, stack: _Stack) -> tuple[float, Matrix]:
     """Return the penalised negative log-likelihood and its gradient."""
-    loss, gradient = _PENALTY * float(weights @ weights), 2 * _PENALTY * weights
-    for (_, signals, right, units), share in zip(rows, shares, strict=True):
-        scores = signals @ weights
-        scores -= scores.max()
-        likely = np.exp(scores)
-        whole = likely.sum()
-        mean = likely @ signals / whole
-        for wanted, part in ((right, 1 - _LINES_SHARE), (units, _LINES_SHARE)):
-            held = likely * wanted
-            loss -= share * part * float(np.log(held.sum() / whole))
-            gradient -= share * part * (held @ signals / held.sum() - mean)
+    scores = stack.signals @ weights
+    likely = np.exp(scores - np.maximum.reduceat(scores, stack.starts)[stack.owner])
+    whole = np.add.reduceat(likely, stack.starts)
+    loss = _PENALTY * float(weights @ weights)
+    pull = likely / whole[stack.owner]
+    for wanted, part in zip(stack.wanted, stack.parts, strict=True):
+        held = likely * wanted
+        total = np.add.reduceat(held, stack.starts)
+        loss -= part * float(stack.shares @ np.log(total / whole))
+        pull = pull - part * held / total[stack.owner]
+    gradient = stack.signals.T @ (pull * stack.shares[stack.owner]) + 2 * _PENALTY * weights
     return loss, gradient
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
@@ -35,6 +36,8 @@ _LEAST_LETTERS = 4
 _LETTERS_AN_EDIT = 5
 _MOST_EDITS = 2
 _MISSPELT_WEIGHT = 0.8
+# From this share of the units on, a language is what all is written in.
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,10 @@ class Understanding:
 
     def meant(self, wanted: Mapping[str, float]) -> Meant:
         """Return a query's terms with what else they may stand for."""
-        found = dict(wanted)
+        telling = {term: weight for term, weight in wanted.items() if term not in self._everywhere} or dict(wanted)
+        found = dict(telling)
         corrected = []
-        for term, weight in wanted.items():
+        for term, weight in telling.items():
             if not self._says(term):
                 near = self._nearest(term)
                 if near:
@@ -86,6 +90,17 @@ class Understanding:
                 before = found.get(term)
                 found[term] = Name(count + (before.count if before else 0), before.written if before else part)
         return dict(sorted(found.items()))
+
+    @cached_property
+    def _everywhere(self) -> frozenset[str]:
+        """The term of a language that nearly every unit is written in: a query that says it tells none apart."""
+        catalogue = self._view.catalogue
+        units = np.bincount(catalogue.file, minlength=len(catalogue.files)).tolist()
+        shares: Counter[str] = Counter()
+        for (_, _, language), count in zip(catalogue.files, units, strict=True):
+            shares[language] += count
+        most = [language for language, count in shares.most_common(1) if count >= _NEARLY_ALL * len(catalogue.keys)]
+        return frozenset(term for language in most if len(language) >= _LEAST_LETTERS for term in terms(language))
 
     @cached_property
     def _by_letter(self) -> Mapping[str, list[str]]:

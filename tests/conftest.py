@@ -9,6 +9,10 @@ import pytest
 _TESTS = Path(__file__).parent
 
 
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write the golden rankings anew; then read the diff")
+
+
 def _load(name, path):
     if name not in sys.modules:
         specification = importlib.util.spec_from_file_location(name, path)

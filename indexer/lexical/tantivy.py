@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from indexer.errors import EnvironmentFailed, IndexDamaged
 from indexer.lexical.interface import FIELDS, LexicalDocument, Ranked
 
-# What a match in a field is worth beside one in the body: a name says most, a path little for its length.
-FIELD_WEIGHTS: Mapping[str, float] = {"name": 2.0, "path": 0.6, "docstring": 0.8, "body": 1.0}
+# What a match in a field is worth beside one in the body. Measured on the development sets, BM25 alone, NDCG@10 on web
+# queries and on repository questions: names at 2.0 gave .350 and .581, names at 0.3 .412 and .632: what a name says
+# stands in the body too, and a name's match is a signal of its own.
+FIELD_WEIGHTS: Mapping[str, float] = {"name": 0.3, "path": 0.3, "docstring": 0.4, "body": 1.0}
 
 # tantivy refuses less than 15 MB a thread; one thread gives the same segments for the same input.
 _HEAP_BYTES = 128_000_000
