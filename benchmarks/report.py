@@ -121,9 +121,10 @@ def write(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mappin
         f"Made by `make report` on {where['date'][:10]}, commit {where['commit']}, {where['cores']} cores "
         f"({', '.join(where['instructions'])}). Intervals are 95 % bootstrap intervals over the queries.",
         "",
-        "Systems: `bm25` and `vectors` alone, `fused` (their weighted sum), `ranked` (the linear model over all signals, which "
-        "is what a search does). Sets in BEIR layout count texts; the repository set counts files, "
-        "and units where it says so.",
+        "Systems: `bm25` and `vectors` alone, `fused` (their weighted sum), `ranked` (the linear model over all "
+        "signals, "
+        "which is what a search does). Sets in BEIR layout count texts; the repository set counts files, and units "
+        "where it says so.",
         "",
         "![NDCG@10 of every set and system](plots/sets.svg)",
         "",

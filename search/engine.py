@@ -22,8 +22,7 @@ from search.collapse import collapse
 from search.highlight import matching_lines
 from search.query import Query, parse
 from search.ranking.weights import FUSION, Weights, fitted
-from search.retrieval import Asked, Mode, Pool, ask, rarity, read_mode
-from search.retrieval import rank as ranked
+from search.retrieval import Asked, Mode, Pool, ask, candidates, order, rarity, read_mode
 from search.types import Answer, Hit
 from search.understanding import Understanding
 
@@ -79,8 +78,10 @@ class Engine:
             clock.step("encode")
             asked = ask(view, query, vector, mode, self._understood(view))
             clock.step("conditions")
-            pool = ranked(view, asked, fitted() if rank else FUSION)
-            clock.step("retrieve and rank")
+            found = candidates(view, asked)
+            clock.step("retrieve")
+            pool = order(*found, asked, fitted() if rank else FUSION)
+            clock.step("rank")
             like = _like(pool, asked, complete=exhaustive or not rank)
             keys = _listing(view, pool, asked, list(like), exhaustive or offset + k > len(like))
             page = keys[offset:] if exhaustive else keys[offset : offset + k]
@@ -91,7 +92,8 @@ class Engine:
     def pool(self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights]) -> Pool:
         """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at."""
         with self._index.view() as view:
-            return ranked(view, self.asked(view, text, mode), weights)
+            asked = self.asked(view, text, mode)
+            return order(*candidates(view, asked), asked, weights)
 
     def asked(self, view: View, text: str, mode: Mode) -> Asked:
         """Return a query as it is asked of a pinned generation."""

@@ -123,15 +123,14 @@ def candidates(view: View, asked: Asked) -> tuple[Keys, Candidates]:
     )
 
 
-def rank(view: View, asked: Asked, weights: Mapping[QueryClass, Weights]) -> Pool:
+def order(keys: Keys, found: Candidates, asked: Asked, weights: Mapping[QueryClass, Weights]) -> Pool:
     """Return the candidates in the order of their weighted signals; ties are broken by unit id."""
-    keys, found = candidates(view, asked)
     chosen = weights[asked.query_class]
     parts = contributions(found, {name: weight for name, weight in chosen.items() if _wanted(name, asked.mode)})
     scores = np.sum(list(parts.values()), axis=0) if parts else np.zeros(len(keys))
-    order = sorted(range(len(keys)), key=lambda row: (-scores[row], found.heads[row].id))
-    ordered = {name: values[order] for name, values in parts.items()}
-    return Pool(keys[order], tuple(found.heads[row] for row in order), ordered, scores[order])
+    best_first = sorted(range(len(keys)), key=lambda row: (-scores[row], found.heads[row].id))
+    ordered = {name: values[best_first] for name, values in parts.items()}
+    return Pool(keys[best_first], tuple(found.heads[row] for row in best_first), ordered, scores[best_first])
 
 
 def rarity(view: View, wanted: Mapping[str, float]) -> dict[str, float]:

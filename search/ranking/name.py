@@ -1,12 +1,12 @@
-"""Signal: how much of the unit's own name the query says."""
+"""Signal: how much of what the query says is in the unit's qualified name."""
 
 import numpy as np
 
 from search.ranking.candidates import Candidates, Scores
-from search.ranking.overlap import share_of_name, terms_of
+from search.ranking.overlap import share_of_query, terms_of
 
 
 def signal(candidates: Candidates) -> Scores:
-    """Return, for each candidate, the share of its name's terms that the query has."""
-    query = candidates.terms
-    return np.array([share_of_name(terms_of(head.symbol.rpartition(".")[2]), query) for head in candidates.heads])
+    """Return, for each candidate, the share of the query's terms, by rarity, that its qualified name has."""
+    rarity = candidates.rarity
+    return np.array([share_of_query(terms_of(head.symbol), rarity) for head in candidates.heads])

@@ -40,7 +40,7 @@ def said(text, rarity=1.0):
     return dict.fromkeys(terms(text), rarity)
 
 
-def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None, names=(), texts=()):
+def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None, names=(), texts=(), whole=None):
     """Return candidates; what is not given is constant."""
     numbered = [each._replace(key=place, id=f"unit{place:03}") for place, each in enumerate(heads)]
 
@@ -54,6 +54,7 @@ def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None
         bm25=scores(bm25),
         cosine=scores(cosine),
         file_cosine=scores(file_cosine),
+        whole_file=scores(whole).astype(bool),
         rarity=said(query) if rarity is None else rarity,
         names=frozenset(names),
         texts=lambda rows: {int(row): texts[row] for row in rows if row < len(texts)},
@@ -130,31 +131,28 @@ def test_units_of_one_file_add_up():
     assert values("vector_sum", candidates) == pytest.approx([0.5, 0.5, 1.0, 0.5])
 
 
-def test_a_name_counts_by_the_share_of_it_that_is_said():
-    # The joined word is a term of a name of several parts too.
-    symbols = ["Client.parseHeader", "parse", "Header.other", "", "nothing"]
-    assert for_symbols("name", symbols, query="parseHeader") == pytest.approx([1, 1 / 3, 0, 0, 0])
-    assert for_symbols("name", symbols, query="parse the header") == pytest.approx([2 / 3, 1 / 3, 0, 0, 0])
-
-
-def test_a_name_of_one_word_is_no_answer_to_a_long_question():
-    question = "how long does a run wait before another starts"
-    assert for_symbols("name", ["run"], query=question) == pytest.approx([1 / 3])
-    assert for_symbols("name", ["run"], query="run") == [1.0]
-
-
 def test_what_a_qualified_name_covers_counts_by_rarity():
     rarity = said("header", 3.0) | said("parse") | said("quickly", 0.0)
     symbols = ["Header.parse", "header", "parse", "other"]
-    assert for_symbols("name_covers", symbols, rarity=rarity) == pytest.approx([1.0, 0.75, 0.25, 0.0])
+    assert for_symbols("name", symbols, rarity=rarity) == pytest.approx([1.0, 0.75, 0.25, 0.0])
 
 
-def test_a_path_counts_by_its_parts():
+def test_a_file_name_counts_by_the_share_of_it_that_is_said():
     paths = ["net/retry/policy.py", "retry_policy.py", "a/b.policy", "retry/net/x.py"]
     assert for_paths("stem", paths, query="policy") == pytest.approx([1.0, 1 / 3, 0.0, 0.0])
-    assert for_paths("folder", paths, query="retry") == pytest.approx([1.0, 0.0, 0.0, 0.0])
-    rarity = said("retry", 3.0) | said("policy")
-    assert for_paths("path_covers", paths, rarity=rarity) == pytest.approx([1.0, 1.0, 0.25, 0.75])
+
+
+def test_a_file_name_of_one_word_is_no_answer_to_a_long_question():
+    question = "how long does a run wait before another starts"
+    assert for_paths("stem", ["lib/run.py"], query=question) == pytest.approx([1 / 3])
+    assert for_paths("stem", ["lib/run.py"], query="run") == [1.0]
+
+
+def test_what_text_and_path_cover_counts_by_rarity():
+    heads = [head(path="net/retry.py"), head(path="a.py"), head(path="b.py"), head(path="retry/c.py")]
+    rarity = {"retri": 3.0, "delay": 1.0}
+    found = values("covered", pool(*heads, rarity=rarity, texts=["delay()", "delays the retry", "nothing", ""]))
+    assert found == pytest.approx([1.0, 1.0, 0.0, 0.75])
 
 
 def test_a_definition_is_of_the_very_name():
@@ -237,12 +235,13 @@ def test_size_grows_ever_more_slowly_and_ends():
     assert found[3:] == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("path", "declares"),
-    [("a/b.d.ts", 1), ("b.d.mts", 1), ("b.pyi", 1), ("b.h", 1), ("b.hpp", 1), ("b.ts", 0), ("d.ts", 0), ("b.hs", 0)],
-)
-def test_files_that_only_declare(path, declares):
-    assert for_paths("stub", [path]) == [declares]
+def test_a_whole_file_counts_as_the_others_do_on_average():
+    candidates = pool(
+        head(start_line=1, end_line=1), head(start_line=1, end_line=50), head(start_line=1, end_line=9), whole=[0, 0, 1]
+    )
+    assert values("size", candidates) == pytest.approx([0.0, 1.0, 0.5])
+    records = pool(head(end_line=3), head(end_line=90), whole=[1, 1])
+    assert values("size", records) == [0.0, 0.0]
 
 
 NOISE = ["tests/a.py", "src/test/A.java", "a/__tests__/b.js", "examples/a.py", "test_a.py", "a/b_test.go", "ATest.java"]
@@ -351,7 +350,7 @@ texts = [f"def {name}(): parse(header) send retry_send client {name}" for name i
 chance = np.random.default_rng(1)
 rarity = {terms(word)[0]: value for word, value in zip(words, 10.0 ** chance.uniform(-3, 3, 9))}
 found = Candidates(
-    heads, chance.random(36), chance.random(36), chance.random(36), rarity,
+    heads, chance.random(36), chance.random(36), chance.random(36), chance.random(36) < 0.2, rarity,
     frozenset({"parse_header", "client.send", "send"}), lambda rows: {int(row): texts[row] for row in rows},
 )
 parts = contributions(found, {name: 1 / 3 for name in SIGNALS})
