@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexDamaged, IndexMissing
@@ -28,8 +27,7 @@ from indexer.store.lock import writer_lock
 from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, disk_errors, faults
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import open_vectors
-from indexer.vectors.files import file_vectors
-from indexer.vectors.interface import VectorIndex, Vectors
+from indexer.vectors.interface import VectorIndex
 
 if TYPE_CHECKING:  # writing costs a tenth of a second to import, and readers never need it
     from indexer.pipeline import Pipeline
@@ -52,16 +50,6 @@ class View:
     def catalogue(self) -> Catalogue:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
-
-    @cached_property
-    def file_sizes(self) -> NDArray[np.int64]:
-        """How many units each file of the catalogue has."""
-        return np.bincount(self.catalogue.file, minlength=len(self.catalogue.files))
-
-    @cached_property
-    def file_vectors(self) -> Vectors:
-        """One vector a file of the catalogue: the normalised sum of its units' vectors, worked out at first use."""
-        return file_vectors(self.vectors, self.catalogue)
 
 
 class Index:

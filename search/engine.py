@@ -119,7 +119,7 @@ class Engine:
             kept = [(key, float(score)) for key, score in zip(found.tolist(), cosines, strict=True) if key != own][:k]
             scores = np.array([score for _, score in kept])
             pool = Pool(np.array([key for key, _ in kept], dtype=np.int64), (), {"vector": scores}, scores)
-            asked = Asked(Query(text=f"{path}:{line}"), QueryClass.CODE, {}, vector, None, Mode.VECTOR)
+            asked = Asked(Query(text=f"{path}:{line}"), QueryClass.CODE, {}, {}, vector, None, Mode.VECTOR)
             hits = _hits(view, asked, pool, pool.keys.tolist(), 0, {})
             return _answer(view, asked.query.text, asked, len(hits), hits, clock)
 
@@ -176,7 +176,7 @@ def _hits(
 ) -> tuple[Hit, ...]:
     units = view.store.units(keys)
     places = {key: place for place, key in enumerate(pool.keys.tolist())}
-    weights = rarity(view, asked.terms)
+    weights = rarity(view, asked.said)
     blocks = view.store.blocks(keys) if asked.vector is not None else {}
     hits = []
     for rank, key in enumerate(keys, offset + 1):

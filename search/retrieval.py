@@ -5,9 +5,10 @@ No text of a unit is shown here, and no page is cut: that is the engine's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,15 @@ from indexer.index import View
 from indexer.lexical.interface import Ranked
 from indexer.lexical.tokens import terms, words
 from indexer.store.interface import Head, Keys
+from indexer.style.identifiers import split_identifier
 from search.classes import QueryClass, classify, has_shape
 from search.conditions import qualifying
+from search.fusion import min_max
 from search.query import Query
 from search.ranking.candidates import Candidates, Scores
 from search.ranking.model import contributions
 from search.ranking.weights import Weights
-from search.understanding import Understanding
+from search.understanding import Meant, Understanding
 
 # Candidates each index gives: the pool does not depend on the page, so pages fit together.
 POOL = 200
@@ -34,7 +37,7 @@ STOP_WORDS = frozenset(
     our should so that the their then there these this to was we were what when where which who why will with would
     you your""".split()  # noqa: SIM905 - a list of one word a line helps nobody
 )
-# Longer than this a pasted text's rarest terms are asked, not all: the time of a search is bounded.
+# Of a longer text the terms it says most, then the longest, are asked: the time of a search is bounded.
 _MAX_TERMS = 64
 # So few words may be a name with spaces in it: "parse header" for parse_header.
 _JOINED_WORDS = 4
@@ -60,13 +63,15 @@ def read_mode(mode: Mode | str) -> Mode:
 class Asked:
     """A query with what follows from it and from the generation it is asked of.
 
-    `terms` are those that BM25 is asked for, each with its weight; `vector` (dim,) is None where none is wanted;
+    `said` are the terms of what the query says, each with its weight; `terms` are those that BM25 is asked for: what
+    they may stand for, too. `vector` (dim,) is None where none is wanted;
     `allowed` are the keys, ascending, that the conditions leave, None for all; `corrected` are the words that were
     taken for others, as (said, meant).
     """
 
     query: Query
     query_class: QueryClass
+    said: Mapping[str, float]
     terms: Mapping[str, float]
     vector: Vectors | None
     allowed: Keys | None
@@ -86,10 +91,31 @@ class Pool:
 
 def ask(view: View, query: Query, vector: Vectors | None, mode: Mode, understanding: Understanding) -> Asked:
     """Return a query as it is asked of one generation."""
-    meant = understanding.meant(query_terms(query))
-    written = {term: word for word in words(query.free_text) for term in terms(word)}
-    corrected = tuple((written.get(said, said), other) for said, other in meant.corrected)
-    return Asked(query, classify(query), meant.terms, vector, qualifying(view, query), mode, corrected)
+    query_class, said = classify(query), query_terms(query)
+    if mode is Mode.VECTOR or query_class is QueryClass.CODE:
+        meant = Meant({}, {})
+    else:
+        names = query_class is QueryClass.SYMBOL or len(query.words) <= _JOINED_WORDS
+        meant = understanding.meant(_written(query, said), names=names)
+    corrected = {term: terms(name)[-1] for term, name in meant.corrected.items()}
+    said = {corrected.get(term, term): weight for term, weight in said.items()}
+    return Asked(
+        query=query,
+        query_class=query_class,
+        said=said,
+        terms={**meant.forms, **said, **dict.fromkeys(corrected, 1.0)},
+        vector=vector,
+        allowed=qualifying(view, query),
+        mode=mode,
+        corrected=tuple((_written(query, {term: 1.0})[term], name) for term, name in meant.corrected.items()),
+    )
+
+
+def _written(query: Query, wanted: Mapping[str, float]) -> dict[str, str]:
+    """Return terms as the query writes them, in lower case: each part of an identifier by itself."""
+    parts = (part.lower() for word in words(query.free_text) for part in split_identifier(word))
+    found = {term: part for part in parts for term in terms(part)[-1:]}
+    return {term: part for term, part in found.items() if term in wanted}
 
 
 def query_terms(query: Query) -> dict[str, float]:
@@ -106,18 +132,19 @@ def query_terms(query: Query) -> dict[str, float]:
 def candidates(view: View, asked: Asked) -> tuple[Keys, Candidates]:
     """Return what either index finds, keys ascending, and what the signals look at."""
     lexical = view.lexical.search({} if asked.mode is Mode.VECTOR else asked.terms, POOL, asked.allowed)
-    keys = np.union1d(lexical.keys, _nearest(view, asked).keys)
+    keys = _union(lexical.keys, _nearest(view, asked).keys)
     if not len(keys) and asked.allowed is not None and not asked.query.words:
         keys = asked.allowed[:POOL]
-    heads = view.store.heads(keys.tolist())
-    files = view.catalogue.file[np.searchsorted(view.catalogue.keys, keys)]
+    found = view.store.heads(keys.tolist())
+    heads = tuple(found[key] for key in keys.tolist())
+    bm25 = _aligned(keys, lexical)
+    cosine, file_cosine = _cosines(view, keys, heads, asked.vector, bm25)
     return keys, Candidates(
-        heads=tuple(heads[key] for key in keys.tolist()),
-        bm25=_aligned(keys, lexical),
-        cosine=_cosines(view, keys, asked.vector),
-        file_cosine=_file_cosines(view, files, asked.vector),
-        whole_file=view.file_sizes[files] == 1,
-        rarity=rarity(view, asked.terms),
+        heads=heads,
+        bm25=bm25,
+        cosine=cosine,
+        file_cosine=file_cosine,
+        rarity=rarity(view, asked.said),
         names=_names(asked.query, asked.query_class),
         texts=lambda rows: _texts(view, keys, rows),
     )
@@ -165,17 +192,42 @@ def _aligned(keys: Keys, ranked: Ranked) -> Scores:
     return scores
 
 
-def _cosines(view: View, keys: Keys, vector: Vectors | None) -> Scores:
-    if vector is None or not len(view.vectors):
-        return np.zeros(len(keys))
-    return np.asarray(view.vectors.vectors(keys) @ vector, dtype=np.float64)
+def _cosines(
+    view: View, keys: Keys, heads: Sequence[Head], vector: Vectors | None, bm25: Scores
+) -> tuple[Scores, Scores]:
+    """Return the cosines of units, and of their files as far as the pool has them: the sum of the files' vectors."""
+    if vector is None or not len(view.vectors) or not len(keys):
+        return np.zeros(len(keys)), np.zeros(len(keys))
+    vectors = view.vectors.vectors(keys)
+    places: dict[tuple[str, str], int] = {}
+    files = np.array([places.setdefault((head.repository, head.path), len(places)) for head in heads], dtype=np.int64)
+    sums = np.zeros((len(places), vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, files, vectors)
+    norms = np.linalg.norm(sums, axis=1)
+    by_file = (sums @ vector / np.where(norms > 0, norms, 1))[files]
+    return (
+        _imputed(vectors @ vector, np.any(vectors != 0, axis=1), bm25),
+        _imputed(by_file, norms[files] > 0, bm25),
+    )
 
 
-def _file_cosines(view: View, files: NDArray[np.int32], vector: Vectors | None) -> Scores:
-    if vector is None or not len(view.vectors):
-        return np.zeros(len(files))
-    distinct, places = np.unique(files, return_inverse=True)
-    return np.asarray(view.file_vectors[distinct] @ vector, dtype=np.float64)[places]
+def _imputed(cosines: NDArray[np.floating[Any]], known: NDArray[np.bool_], bm25: Scores) -> Scores:
+    """Return cosines where a unit without a vector has the one that its BM25 score suggests.
+
+    Its score's place between the least and the greatest names the quantile of the known cosines: while vectors
+    come, what only words can find must not stand below what words and meaning both dislike.
+    """
+    exact = np.asarray(cosines, dtype=np.float64)
+    if known.all() or not known.any():
+        return exact
+    exact[~known] = np.quantile(exact[known], min_max(bm25)[~known])
+    return exact
+
+
+def _union(left: Keys, right: Keys) -> Keys:
+    """Return the keys of either, ascending, each once (numpy's own loads a module that costs a cold start 20 ms)."""
+    keys = np.sort(np.concatenate([left, right]))
+    return keys[np.flatnonzero(np.diff(keys, prepend=-1))]
 
 
 def _texts(view: View, keys: Keys, rows: NDArray[np.int64]) -> dict[int, str]:

@@ -43,9 +43,6 @@ class LexicalIndex(Protocol):
     def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
         """Return the keys of all units that hold every one of the terms, each in any field, ascending."""
 
-    def count(self, terms: Sequence[str]) -> int:
-        """Return how many units hold every one of the terms, each in any field."""
-
     def frequency(self, term: str) -> int:
         """Return in how many units' bodies the term occurs."""
 

@@ -82,19 +82,13 @@ class TantivyIndex:
 
     def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
         """Return the keys of all units that hold every one of the terms, each in any field, ascending."""
-        query = tantivy.Query.const_score_query(self._all_of(terms), 1.0)
+        clauses = [(tantivy.Occur.Must, self._in_any_field(term)) for term in terms]
+        query = tantivy.Query.const_score_query(tantivy.Query.boolean_query(clauses), 1.0)
         return np.sort(self._collect(query, max(1, len(self))).keys)
-
-    def count(self, terms: Sequence[str]) -> int:
-        """Return how many units hold every one of the terms, each in any field."""
-        return int(self._searcher.search(self._all_of(terms), limit=1, count=True).count or 0)  # type: ignore[attr-defined]
 
     def frequency(self, term: str) -> int:
         """Return in how many units' bodies the term occurs."""
         return int(self._searcher.doc_freq("body", term))
-
-    def _all_of(self, terms: Sequence[str]) -> tantivy.Query:
-        return tantivy.Query.boolean_query([(tantivy.Occur.Must, self._in_any_field(term)) for term in terms])
 
     def _any_of(self, terms: Mapping[str, float]) -> tantivy.Query:
         clauses = [

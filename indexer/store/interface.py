@@ -58,7 +58,8 @@ class FileRecord:
 class Head(NamedTuple):
     """A unit without its text: what ranking looks at, for hundreds of units a query.
 
-    `sketch` tells near-duplicates (`indexer.splitting.likeness`); b"" for a unit too small to say.
+    `sketch` tells near-duplicates (`indexer.splitting.likeness`); b"" for a unit too small to say. `file_units` is how
+    many units its file has.
     """
 
     key: int
@@ -72,6 +73,7 @@ class Head(NamedTuple):
     end_line: int
     documented: bool
     sketch: bytes = b""
+    file_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)

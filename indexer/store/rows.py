@@ -20,10 +20,13 @@ from indexer.store.schema import row_hash
 from indexer.types import Block, Kind, Skipped, SkipReason, Unit
 
 
-def head_of(row: Sequence[Any], file: tuple[str, str, str]) -> Head:
-    """Return a row of HEAD_COLUMNS as a value; the hash covers the text too and is not verified."""
+def head_of(row: Sequence[Any], file: tuple[str, str, str, int]) -> Head:
+    """Return a row of HEAD_COLUMNS as a value; the hash covers the text too and is not verified.
+
+    `file` is the repository, path and language of its file, and how many units it has.
+    """
     key, unit_id, _, kind, symbol, start, end, documented, sketch = row
-    return Head(key, unit_id, *file, kind, symbol, start, end, bool(documented), sketch)
+    return Head(key, unit_id, *file[:3], kind, symbol, start, end, bool(documented), sketch, file[3])
 
 
 def unit_of(row: Sequence[Any]) -> Unit:

@@ -90,13 +90,15 @@ class SqliteStore:
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key; raise IndexDamaged for a row that is gone."""
         rows: dict[int, tuple[Any, ...]] = {}
-        files: dict[int, tuple[str, str, str]] = {}
+        files: dict[int, tuple[str, str, str, int]] = {}
         with self._errors() as connection:
             for batch in _batches(keys):
                 sql = f"SELECT {HEAD_COLUMNS} FROM units u WHERE u.unit_key IN ({_marks(batch)})"
                 rows.update((row[0], row) for row in connection.execute(sql, batch))
             for batch in _batches(list({row[2] for row in rows.values()})):
-                sql = f"SELECT file_key, repository, path, language FROM files WHERE file_key IN ({_marks(batch)})"
+                sql = (
+                    f"SELECT file_key, repository, path, language, units FROM files WHERE file_key IN ({_marks(batch)})"
+                )
                 files.update((row[0], row[1:]) for row in connection.execute(sql, batch))
         _refuse_missing([key for key in keys if key not in rows or rows[key][2] not in files])
         return {key: head_of(rows[key], files[rows[key][2]]) for key in keys}

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.lexical.tokens import terms
 from indexer.store.interface import Head
 from search.fusion import min_max
 
@@ -17,27 +18,33 @@ Rows = NDArray[np.int64]
 
 # Candidates whose text is read, the likeliest first: reading all would cost more than the search.
 SEEDS = 24
+# Characters read of one: some 200 lines.
+_SEED_CHARS = 8_000
 # What the words weigh beside the vectors when the likeliest are chosen.
 _WORDS_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The pool of one query: heads, raw BM25 scores and cosines (0 where an index did not find the unit).
+    """The pool of one query: heads, raw BM25 scores (0 where BM25 did not find the unit) and cosines.
 
-    `file_cosine` is the cosine of each candidate's file as a whole, `whole_file` tells which are all of their file.
-    `rarity` holds the query's terms, each with its inverse document frequency, `names` its identifier-like words,
-    lower-cased and joined. `texts` reads the texts of some candidates, by row.
+    `file_cosine` is the cosine of each candidate's file. `rarity` holds the terms that the query says, each with its
+    inverse document frequency, `names` its identifier-like words, lower-cased and joined. `texts` reads the texts of
+    some candidates, by row.
     """
 
     heads: Sequence[Head]
     bm25: Scores
     cosine: Scores
     file_cosine: Scores
-    whole_file: NDArray[np.bool_]
     rarity: Mapping[str, float]
     names: frozenset[str]
     texts: Callable[[Rows], Mapping[int, str]]
+
+    @cached_property
+    def whole_file(self) -> NDArray[np.bool_]:
+        """Which candidates are all of their file."""
+        return np.array([head.file_units == 1 for head in self.heads], dtype=bool)
 
     @property
     def terms(self) -> frozenset[str]:
@@ -57,7 +64,12 @@ class Candidates:
 
     @cached_property
     def seeds(self) -> Mapping[int, str]:
-        """The texts of the likeliest candidates, by row, in the order of the rows."""
+        """The texts of the likeliest candidates, by row, in the order of the rows; of a huge one its beginning."""
         likeliest = sorted(range(len(self.heads)), key=lambda row: (-self.likelihood[row], self.heads[row].id))
         rows = np.array(sorted(likeliest[:SEEDS]), dtype=np.int64)
-        return dict(sorted(self.texts(rows).items()))
+        return {row: text[:_SEED_CHARS] for row, text in sorted(self.texts(rows).items())}
+
+    @cached_property
+    def seed_terms(self) -> Mapping[int, list[str]]:
+        """The terms of the seeds' texts, in order."""
+        return {row: terms(text) for row, text in self.seeds.items()}

@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from indexer.lexical.tokens import terms
 from search.ranking.candidates import Candidates, Scores
-from search.ranking.overlap import share_of_query, terms_of
+from search.ranking.overlap import name_terms, share_of_query
 
 
 def signal(candidates: Candidates) -> Scores:
     """Return, for the likeliest candidates, the share of the query's terms, by rarity, that text or path have."""
     scores = np.zeros(len(candidates.heads))
-    for row, text in candidates.seeds.items():
-        found = terms_of(candidates.heads[row].path) | set(terms(text))
-        scores[row] = share_of_query(found, candidates.rarity)
+    for row, found in candidates.seed_terms.items():
+        said = name_terms(candidates.heads[row].path).union(found)
+        scores[row] = share_of_query(said, candidates.rarity)
     return scores

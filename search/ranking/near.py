@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from indexer.lexical.tokens import terms
 from search.ranking.candidates import Candidates, Scores
 
 # Terms of a passage: about two lines.
@@ -16,8 +15,8 @@ def signal(candidates: Candidates) -> Scores:
     rarity = candidates.rarity
     total = sum(rarity.values())
     scores = np.zeros(len(candidates.heads))
-    for row, text in candidates.seeds.items():
-        scores[row] = _best_passage(terms(text), rarity) / total if total else 0.0
+    for row, found in candidates.seed_terms.items():
+        scores[row] = _best_passage(found, rarity) / total if total else 0.0
     return scores
 
 

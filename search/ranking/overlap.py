@@ -1,4 +1,4 @@
-"""How much two sets of terms say of each other: what the signals of names, files and folders share."""
+"""How much two sets of terms say of each other: what the signals of names and files share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def share_of_query(own: Set[str], rarity: Mapping[str, float]) -> float:
     return sum(rarity[term] for term in sorted(own & rarity.keys())) / total if total else 0.0
 
 
-@lru_cache(maxsize=200_000)
-def terms_of(text: str) -> frozenset[str]:
+@lru_cache(maxsize=20_000)
+def name_terms(text: str) -> frozenset[str]:
     """Return the terms of a name or of a part of a path."""
     return frozenset(terms(text))

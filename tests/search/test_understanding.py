@@ -3,6 +3,7 @@
 import pytest
 
 from indexer.index import Index
+from indexer.lexical.tokens import terms
 from search.engine import Engine
 from search.understanding import Understanding, abbreviates
 
@@ -31,19 +32,25 @@ def open_database(db):
 
 
 @pytest.fixture
-def index(tmp_path, stub_encoder):
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "settings.py").write_text(_CODE)
-    index = Index.build(tmp_path / "index", [str(tmp_path / "code")], encoder=stub_encoder)
+def code(tmp_path):
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "settings.py").write_text(_CODE)
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path, code, stub_encoder):
+    index = Index.build(tmp_path / "index", [str(code)], encoder=stub_encoder)
     yield index
     index.close()
 
 
 @pytest.fixture
 def meant(index):
-    def ask(*terms):
+    def ask(*words, names=True):
         with index.view() as view:
-            return Understanding(view).meant(dict.fromkeys(terms, 1.0))
+            return Understanding(view).meant({terms(word)[-1]: word for word in words}, names=names)
 
     return ask
 
@@ -79,36 +86,42 @@ def test_other_pairs_are_no_abbreviations(short, long):
     assert not abbreviates(short, long)
 
 
-def test_a_word_brings_the_abbreviation_that_the_same_units_say_and_the_other_way_round(meant):
-    assert meant("config").terms == {"config": 1.0, "cfg": pytest.approx(0.4)}
-    assert meant("cfg").terms == {"cfg": 1.0, "config": pytest.approx(0.4)}
+def test_a_rare_word_brings_the_names_that_abbreviate_it_or_that_it_abbreviates(meant):
+    assert meant("configuration").forms == {"cfg": 0.4}
+    assert meant("conf").forms == {"config": 0.4}
+    assert meant("databases").forms == {"db": 0.4}
 
 
-def test_an_abbreviation_without_evidence_is_left_alone(meant):
-    # One unit says "db", and names say "database": too few to tell.
-    assert meant("databas").terms == {"databas": 1.0}
+def test_a_word_that_many_units_say_is_left_alone(index, code, meant, stub_encoder):
+    assert meant("cfg").forms == {"config": 0.4}
+    (code / "more.py").write_text("".join(f"def use{n}(cfg):\n    return cfg\n\n" for n in range(9)))
+    Index.build(index.folder, [str(code)], encoder=stub_encoder).close()
+    assert meant("cfg").forms == {}
 
 
-def test_a_misspelt_name_brings_the_nearest_and_says_so(meant):
-    found = meant("retreis")
-    assert found.terms["retri"] == pytest.approx(0.8)
-    assert found.corrected == (("retreis", "retries"),)
+def test_a_misspelt_name_is_taken_for_the_nearest(meant):
+    assert meant("dleay").corrected == {"dleay": "delay"}
+    assert meant("retreis").corrected == {"retrei": "retries"}
+    assert meant("databsae").corrected == {"databsa": "database"}
 
 
-@pytest.mark.parametrize("term", ["zzzzzzz", "ret", "12345", "quaternion"])
-def test_what_is_near_to_nothing_is_left_alone(meant, term):
-    found = meant(term)
-    assert found.terms == {term: 1.0}
-    assert not found.corrected
+def test_a_word_of_a_question_is_never_taken_for_a_name(meant):
+    assert not meant("dleay", names=False).corrected
+
+
+@pytest.mark.parametrize("word", ["zzzzzzz", "dly", "12345", "quaternion", "delayed"])
+def test_what_is_near_to_nothing_is_left_alone(meant, word):
+    assert not meant(word).corrected
 
 
 def test_a_search_with_a_misspelt_name_finds_it_and_notes_it(index, stub_encoder):
-    answer = Engine(index, stub_encoder).search("delay retreis", mode="lexical")
+    answer = Engine(index, stub_encoder).search("delay_retreis", mode="lexical")
     assert answer.hits[0].symbol == "delay_retries"
-    assert any("retreis" in note for note in answer.notes)
+    assert any("'retreis'" in note and "'retries'" in note for note in answer.notes)
+    assert not Engine(index, stub_encoder).search("delay_retreis", mode="vector").notes
 
 
 def test_a_query_without_known_words_still_answers(index, stub_encoder):
     answer = Engine(index, stub_encoder).search("qqqqqq wwwwww")
     assert answer.hits
-    assert not any("qqqqqq" in note for note in answer.notes)
+    assert not answer.notes

@@ -42,7 +42,11 @@ def said(text, rarity=1.0):
 
 def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None, names=(), texts=(), whole=None):
     """Return candidates; what is not given is constant."""
-    numbered = [each._replace(key=place, id=f"unit{place:03}") for place, each in enumerate(heads)]
+    sizes = [2] * len(heads) if whole is None else [1 if each else 2 for each in whole]
+    numbered = [
+        each._replace(key=place, id=f"unit{place:03}", file_units=size)
+        for place, (each, size) in enumerate(zip(heads, sizes, strict=True))
+    ]
 
     def scores(given):
         array = np.zeros(len(heads)) if given is None else np.array(given, dtype=np.float64)
@@ -54,7 +58,6 @@ def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None
         bm25=scores(bm25),
         cosine=scores(cosine),
         file_cosine=scores(file_cosine),
-        whole_file=scores(whole).astype(bool),
         rarity=said(query) if rarity is None else rarity,
         names=frozenset(names),
         texts=lambda rows: {int(row): texts[row] for row in rows if row < len(texts)},
@@ -350,7 +353,7 @@ texts = [f"def {name}(): parse(header) send retry_send client {name}" for name i
 chance = np.random.default_rng(1)
 rarity = {terms(word)[0]: value for word, value in zip(words, 10.0 ** chance.uniform(-3, 3, 9))}
 found = Candidates(
-    heads, chance.random(36), chance.random(36), chance.random(36), chance.random(36) < 0.2, rarity,
+    heads, chance.random(36), chance.random(36), chance.random(36), rarity,
     frozenset({"parse_header", "client.send", "send"}), lambda rows: {int(row): texts[row] for row in rows},
 )
 parts = contributions(found, {name: 1 / 3 for name in SIGNALS})
