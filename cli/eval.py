@@ -64,6 +64,8 @@ def command(
         if wanted is not None:
             check_depth(wanted, encoder.depths)
     folders = [_found(name) for name in sets]
+    if strip_docstrings:
+        _refuse_repositories(folders)
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
         reports = [
             evaluate_set(
@@ -100,10 +102,19 @@ def _found(name: str) -> Path:
     raise UsageError(f"there is no set {name} here {where}")
 
 
+def _refuse_repositories(folders: list[Path]) -> None:
+    """Raise UsageError where --strip-docstrings would do nothing: the lines of a package stay as they are."""
+    from search.evaluation.sources import SOURCES
+
+    for each in folders:
+        if (each / SOURCES).is_file():
+            raise UsageError(f"--strip-docstrings is for sets in BEIR layout; {each} is a repository set")
+
+
 def _compared(text: str | None, systems: tuple[str, ...]) -> tuple[str, str] | None:
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
-    if len(names) != len({*names} & {*systems}) or len(names) != len(("A", "B")):
+    if len(names) != 2 or len({*names} & {*systems}) != 2:
         raise UsageError(f"--compare takes two different systems, with a comma between, of {', '.join(systems)}")
     return names[0], names[1]

@@ -47,7 +47,7 @@ def command(
     if as_json:
         click.echo(answer_json(answer))
     else:
-        named = roots(index.store.statistics().sources)
+        named = roots(index.store.sources())
         show_answer(answer, named, index.store, explain=explain, quiet=quiet)
     if verbose:
         steps = ", ".join(f"{name} {value:.1f} ms" for name, value in answer.timings_ms.items())

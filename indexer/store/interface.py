@@ -145,6 +145,9 @@ class StoreReader(Protocol):
     def catalogue(self) -> Catalogue:
         """Return every live unit by its filterable fields."""
 
+    def sources(self) -> tuple[SourceRow, ...]:
+        """Return the sources by name."""
+
     def statistics(self) -> Statistics:
         """Return counts of the published state."""
 

@@ -45,6 +45,12 @@ def _places(values: Sequence[str], distinct: Sequence[str]) -> NDArray[np.int32]
     return np.fromiter((place[value] for value in values), np.int32, len(values))
 
 
+def read_sources(connection: sqlite3.Connection) -> tuple[SourceRow, ...]:
+    """Return the sources by name."""
+    rows = connection.execute("SELECT name, kind, location, revision, indexed_at FROM sources ORDER BY name")
+    return tuple(SourceRow(*row) for row in rows)
+
+
 def read_statistics(connection: sqlite3.Connection) -> Statistics:
     """Return counts of the published state."""
     files, size, redactions, unparsed, units = connection.execute(
@@ -58,9 +64,8 @@ def read_statistics(connection: sqlite3.Connection) -> Statistics:
         "SELECT u.kind, count(*) FROM units u JOIN files f USING (file_key) WHERE f.live = 1 "
         "GROUP BY 1 ORDER BY 2 DESC, 1"
     )
-    sources = connection.execute("SELECT name, kind, location, revision, indexed_at FROM sources ORDER BY name")
     return Statistics(
-        sources=tuple(SourceRow(*row) for row in sources),
+        sources=read_sources(connection),
         languages={row[0]: (row[1], row[2], row[3]) for row in languages},
         skipped=_skipped(connection),
         files=files,

@@ -31,7 +31,7 @@ from indexer.store.interface import (
     UnitVectors,
 )
 from indexer.store.manifest import REINDEX, REPAIR, Fault, Manifest, read_manifest
-from indexer.store.overview import altered, miscounted, read_catalogue, read_statistics
+from indexer.store.overview import altered, miscounted, read_catalogue, read_sources, read_statistics
 from indexer.store.rows import (
     block_of,
     delete_files,
@@ -146,6 +146,11 @@ class SqliteStore:
         """Return every live unit by its filterable fields."""
         with self._errors() as connection:
             return read_catalogue(connection)
+
+    def sources(self) -> tuple[SourceRow, ...]:
+        """Return the sources by name."""
+        with self._errors() as connection:
+            return read_sources(connection)
 
     def statistics(self) -> Statistics:
         """Return counts of the published state."""
