@@ -385,9 +385,9 @@ def main() -> None:
             print(f"  {name:12}", ", ".join(f"{part} {_words(value)}" for part, value in values.items()))
     if not arguments.dry:
         counts = {name: sum(each.set == name for each in examples) for name in sorted({each.set for each in examples})}
-        write_weights(weights, counts)
         figures["weights"] = {each.value: found for each, found in weights.items()}
-        print(f"written to {write_result('tune', figures)}")
+        print(f"written to {write_result('tune', figures)}")  # before the weights: named by the commit it ran on
+        write_weights(weights, counts)
 
 
 def _words(value: Iterable[float]) -> str:

@@ -1,13 +1,10 @@
 """Signal: other likely candidates use the unit by its name: what is called from good hits is near the answer."""
 
-import re
 from collections import Counter
 
 import numpy as np
 
 from search.ranking.candidates import Candidates, Scores
-
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 def signal(candidates: Candidates) -> Scores:
@@ -15,7 +12,7 @@ def signal(candidates: Candidates) -> Scores:
     names = [head.symbol.rpartition(".")[2] for head in candidates.heads]
     namesakes = Counter(names)
     used: dict[str, float] = {}
-    for row, text in candidates.seeds.items():
-        for name in sorted(set(_IDENTIFIER.findall(text)) & namesakes.keys() - {names[row]}):
+    for row, said in candidates.seed_words.items():
+        for name in sorted(namesakes.keys() & set(said) - {names[row]}):
             used[name] = used.get(name, 0.0) + float(candidates.likelihood[row])
     return np.array([used.get(name, 0.0) / namesakes[name] for name in names])
