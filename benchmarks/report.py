@@ -203,7 +203,9 @@ def _ablation_section(tuned: Mapping[str, Any]) -> list[str]:
         "## What each signal brings",
         "",
         "NDCG@10 lost when the signal is left out and the weights are fitted anew; each package (or fold of a corpus) "
-        "is measured with weights fitted without it; 90 % intervals (95 % in the first row). Positive: it helps.",
+        "is measured with weights fitted without it; 90 % intervals (95 % in the first row). Positive: it helps. "
+        f"Measured at commit {tuned['machine']['commit']}; what brought nothing there, and is not in "
+        "`search/ranking/weights.json` now, was removed afterwards.",
         "",
     ]
     for query_class in ("language", "symbol", "code"):
@@ -276,7 +278,9 @@ def _plot_sets(reports: Sequence[SetReport]) -> None:
         errors = [[each.value - each.low for each in means], [each.high - each.value for each in means]]
         values = [each.value for each in means]
         axes.bar(where, values, width, yerr=errors, capsize=2, color=_COLOURS[name], label=name)
-    axes.set_xticks([each + 1.5 * width for each in range(len(reports))], [report.name for report in reports])
+    axes.set_xticks(
+        [each + 1.5 * width for each in range(len(reports))], [report.name.replace(" ", "\n", 1) for report in reports]
+    )
     axes.set_ylabel(_MEASURE)
     axes.set_ylim(0, 1)
     axes.legend(ncols=len(SYSTEMS), frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.16))

@@ -55,10 +55,8 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
         "bm25",
         "vector",
         "vector_file",
-        "vector_sum",
         "stem",
         "definition",
-        "used",
         "near",
         "covered",
         "documented",
@@ -67,37 +65,18 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
         "class_head",
         "noise",
     ),
-    QueryClass.SYMBOL: (
-        "bm25",
-        "bm25_file",
-        "vector",
-        "vector_file",
-        "name",
-        "definition",
-        "near",
-        "covered",
-        "size",
-        "noise",
-    ),
+    QueryClass.SYMBOL: ("bm25", "bm25_file", "vector", "name", "definition", "near", "covered", "size", "noise"),
     QueryClass.CODE: ("bm25", "vector", "covered", "size", "noise"),
 }
 # What is also left out together.
 GROUPS = {
-    "(no vectors)": ("vector", "vector_file", "vector_sum"),
-    "(nothing of the file)": ("bm25_file", "vector_file", "vector_sum", "stem"),
+    "(no vectors)": ("vector", "vector_file"),
+    "(nothing of the file)": ("bm25_file", "vector_file", "stem"),
     "(only bm25, vector)": tuple(name for name in SIGNALS if name not in {"bm25", "vector"}),
 }
 # Signals that can only speak for a unit: a negative weight would be noise of the sample.
-_NEVER_NEGATIVE = (
-    "bm25",
-    "vector",
-    "name",
-    "definition",
-    "vector_file",
-    "bm25_file",
-    "stem",
-    "used",
-    "near",
+_NEVER_NEGATIVE = frozenset(
+    {"bm25", "bm25_file", "vector", "vector_file", "name", "stem", "definition", "near", "covered"}
 )
 _NEVER_POSITIVE = frozenset({"noise"})
 

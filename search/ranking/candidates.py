@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.lexical.tokens import terms_of, words
+from indexer.lexical.tokens import terms
 from indexer.store.interface import Head
 from search.fusion import min_max
 
@@ -70,11 +70,6 @@ class Candidates:
         return {row: text[:_SEED_CHARS] for row, text in sorted(self.texts(rows).items())}
 
     @cached_property
-    def seed_words(self) -> Mapping[int, list[str]]:
-        """The words of the seeds' texts, in order, as written."""
-        return {row: words(text) for row, text in self.seeds.items()}
-
-    @cached_property
     def seed_terms(self) -> Mapping[int, list[str]]:
         """The terms of the seeds' texts, in order."""
-        return {row: terms_of(said).split() for row, said in self.seed_words.items()}
+        return {row: terms(text) for row, text in self.seeds.items()}

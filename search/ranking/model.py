@@ -18,10 +18,8 @@ from search.ranking import (
     rest,
     size,
     stem,
-    used,
     vector,
     vector_file,
-    vector_sum,
 )
 from search.ranking.candidates import Candidates, Scores
 
@@ -30,11 +28,9 @@ SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
     "bm25_file": bm25_file.signal,
     "vector": vector.signal,
     "vector_file": vector_file.signal,
-    "vector_sum": vector_sum.signal,
     "name": name.signal,
     "stem": stem.signal,
     "definition": definition.signal,
-    "used": used.signal,
     "near": near.signal,
     "covered": covered.signal,
     "documented": documented.signal,

@@ -131,7 +131,6 @@ def test_units_of_one_file_add_up():
     files = [head(path="a.py"), head(path="a.py"), head(path="b.py"), head(path="a.py", repository="pipes")]
     candidates = pool(*files, bm25=[1.0, 2.0, 4.0, 8.0], cosine=[-0.1, 0.4, 0.9, 0.4])
     assert values("bm25_file", candidates) == [3.0, 3.0, 4.0, 8.0]
-    assert values("vector_sum", candidates) == pytest.approx([0.5, 0.5, 1.0, 0.5])
 
 
 def test_what_a_qualified_name_covers_counts_by_rarity():
@@ -167,23 +166,6 @@ def test_a_qualified_name_is_met_from_its_end_and_in_whole_parts():
     symbols = ["Client.send", "http.Client.send", "OldClient.send", "send", "Client.send.inner"]
     assert for_symbols("definition", symbols, names=["client.send"]) == [1, 1, 0, 0, 0]
     assert for_symbols("definition", symbols) == [0] * 5
-
-
-def test_what_likely_candidates_use_is_near_the_answer():
-    heads = [head(symbol=symbol) for symbol in ("Shop.buy", "pay", "idle", "Cart.pay", "buy")]
-    texts = ["def buy(): pay(); buy()", "def pay(): pass", "def idle(): pay()", "def pay(): pass", ""]
-    candidates = pool(*heads, bm25=[4.0, 0.0, 1.0, 0.0, 0.0], cosine=[1.0, 0.0, 0.5, 0.0, 0.0], texts=texts)
-    likely = [1.0, 0.0, 0.375, 0.0, 0.0]
-    assert candidates.likelihood.tolist() == likely
-    # What two units are called, each is half as likely to be meant; no unit speaks for its own name.
-    shared = (likely[0] + likely[2]) / 2
-    assert values("used", candidates) == pytest.approx([0.0, shared, 0.0, shared, 0.0])
-
-
-def test_a_name_is_used_as_a_whole_word():
-    heads = [head(symbol="caller"), head(symbol="pay"), head(symbol="größe")]
-    texts = ["repay(); pay_all(); größe", "", ""]
-    assert values("used", pool(*heads, bm25=[1.0, 0.0, 0.0], texts=texts)) == [0.0, 0.0, 0.5]
 
 
 def test_words_of_the_query_count_where_they_stand_together():
