@@ -201,8 +201,9 @@ def _cosines(
     vectors = view.vectors.vectors(keys)
     places: dict[tuple[str, str], int] = {}
     files = np.array([places.setdefault((head.repository, head.path), len(places)) for head in heads], dtype=np.int64)
-    sums = np.zeros((len(places), vectors.shape[1]), dtype=np.float32)
-    np.add.at(sums, files, vectors)
+    by_place = np.argsort(files, kind="stable")
+    starts = np.flatnonzero(np.diff(files[by_place], prepend=-1))
+    sums = np.add.reduceat(vectors[by_place], starts, axis=0)
     norms = np.linalg.norm(sums, axis=1)
     by_file = (sums @ vector / np.where(norms > 0, norms, 1))[files]
     return (
