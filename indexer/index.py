@@ -5,6 +5,7 @@ Ranks nothing and parses no query.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -150,12 +151,22 @@ def writing(
 
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with writer_lock(folder), closing(SqliteStore(folder, writable=True)) as store:
+    with _private_files(), writer_lock(folder), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
         damaged = repair_needed(folder, store)
         pipeline = Pipeline(folder, store, encoder, processes=settings.processes, report=report, fresh=damaged)
         with closing(pipeline):
             yield pipeline
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Let what this process writes be readable by its owner only, in a folder that others may read too."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def repair_needed(folder: Path, store: SqliteStore) -> bool:

@@ -32,7 +32,7 @@ from indexer.types import Kind, Skipped, SkipReason, SourceFile, Unit
 # Files staged in one transaction: bounds what a kill can cost and the memory in use.
 _STAGE_FILES = 200
 # Units encoded between two writes: sorted by length within, so that padding stays small.
-_ENCODE_UNITS = 512
+_ENCODE_UNITS = 256
 # The first early publish comes after this; each later one after twice the time of the one before.
 _FIRST_PUBLISH_SECONDS = 5.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,10 @@ class Engine:
         query = parse(text)
         clock.step("parse")
         with self._index.view() as view:
-            vector = self._query_vector(view, query, mode)
-            clock.step("encode")
-            asked = ask(view, query, vector, mode, self._understood(view))
+            asked = ask(view, query, mode, self._understood(view))
             clock.step("conditions")
+            asked = replace(asked, vector=self._query_vector(view, asked))
+            clock.step("encode")
             found = candidates(view, asked)
             clock.step("retrieve")
             pool = order(*found, asked, fitted() if rank else FUSION)
@@ -97,8 +98,8 @@ class Engine:
 
     def asked(self, view: View, text: str, mode: Mode) -> Asked:
         """Return a query as it is asked of a pinned generation."""
-        query = parse(text)
-        return ask(view, query, self._query_vector(view, query, mode), mode, self._understood(view))
+        asked = ask(view, parse(text), mode, self._understood(view))
+        return replace(asked, vector=self._query_vector(view, asked))
 
     def similar(self, path: str, line: int, k: int = 10, *, repository: str | None = None) -> Answer:
         """Return the units most like the one at a line of an indexed path, itself left out."""
@@ -144,10 +145,10 @@ class Engine:
             )
         return self._encoder
 
-    def _query_vector(self, view: View, query: Query, mode: Mode) -> Any:
-        if mode is Mode.LEXICAL or not query.free_text.strip() or not len(view.vectors):
+    def _query_vector(self, view: View, asked: Asked) -> Any:
+        if asked.mode is Mode.LEXICAL or not asked.text.strip() or not len(view.vectors):
             return None
-        return embed_text(self._load(view), query.free_text, view.manifest.depth)
+        return embed_text(self._load(view), asked.text, view.manifest.depth)
 
 
 def _like(pool: Pool, asked: Asked, *, complete: bool) -> dict[int, tuple[str, ...]]:

@@ -5,6 +5,7 @@ No text of a unit is shown here, and no page is cut: that is the engine's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,6 +79,14 @@ class Asked:
     mode: Mode
     corrected: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def text(self) -> str:
+        """What the encoder sees: the free text, with the words that were taken for others replaced."""
+        text = self.query.free_text
+        for said, meant in self.corrected:
+            text = re.sub(re.escape(said), meant, text, flags=re.IGNORECASE)
+        return text
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -89,8 +98,8 @@ class Pool:
     scores: Scores
 
 
-def ask(view: View, query: Query, vector: Vectors | None, mode: Mode, understanding: Understanding) -> Asked:
-    """Return a query as it is asked of one generation."""
+def ask(view: View, query: Query, mode: Mode, understanding: Understanding) -> Asked:
+    """Return a query as it is asked of one generation, without its vector."""
     query_class, said = classify(query), query_terms(query)
     if mode is Mode.VECTOR or query_class is QueryClass.CODE:
         meant = Meant({}, {})
@@ -104,7 +113,7 @@ def ask(view: View, query: Query, vector: Vectors | None, mode: Mode, understand
         query_class=query_class,
         said=said,
         terms={**meant.forms, **said, **dict.fromkeys(corrected, 1.0)},
-        vector=vector,
+        vector=None,
         allowed=qualifying(view, query),
         mode=mode,
         corrected=tuple((_written(query, {term: 1.0})[term], name) for term, name in meant.corrected.items()),
@@ -145,7 +154,7 @@ def candidates(view: View, asked: Asked) -> tuple[Keys, Candidates]:
         cosine=cosine,
         file_cosine=file_cosine,
         rarity=rarity(view, asked.said),
-        names=_names(asked.query, asked.query_class),
+        names=_names(asked),
         texts=lambda rows: _texts(view, keys, rows),
     )
 
@@ -166,10 +175,13 @@ def rarity(view: View, wanted: Mapping[str, float]) -> dict[str, float]:
     return {term: float(np.log(1 + total / (1 + view.lexical.frequency(term)))) for term in wanted}
 
 
-def _names(query: Query, query_class: QueryClass) -> frozenset[str]:
+def _names(asked: Asked) -> frozenset[str]:
     """Return the names that a query says, lower-cased: in a question only words that look like code, and all joined."""
-    said = [word.text.lower().replace("::", ".").rstrip("()?!,;") for word in query.words]
-    names = {name for word, name in zip(query.words, said, strict=True) if _is_name(word.text, query_class)}
+    corrected = dict(asked.corrected)
+    said = [word.text.lower().replace("::", ".").rstrip("()?!,;") for word in asked.query.words]
+    said = [corrected.get(name, name) for name in said]
+    pairs = zip(asked.query.words, said, strict=True)
+    names = {name for word, name in pairs if _is_name(word.text, asked.query_class)} | {*corrected.values()}
     names |= {name.replace("_", "") for name in names}
     if 1 < len(said) <= _JOINED_WORDS:
         names |= {"_".join(said), "".join(said)}

@@ -230,6 +230,8 @@ def _continues(definition: Definition, kept: list[Definition], open_: list[Defin
 def _lead(definition: Definition, found: Found, lines: Lines, floor: int, language: Language) -> None:
     """Move a definition's first row up over the comments and attributes right above it."""
     row = definition.first - 1
+    if lines.spaced_doc(row, floor, language.comments):
+        row -= 1
     comments: list[int] = []
     documented = ""
     while row >= floor and not lines.blank[row]:

@@ -12,6 +12,8 @@ from indexer.types import Kind, UnitSpan
 
 # A screen or two: what an unparsed file is cut into.
 _LINE_UNIT = 60
+# A comment that documents what follows it, even after a blank line.
+_DOC_OPENER, _DOC_CLOSER = "/**", "*/"
 # What a symbol, a signature and a docstring may hold at most, so that one of them never drowns a unit.
 SYMBOL_CHARS = 300
 SIGNATURE_CHARS = 300
@@ -63,6 +65,13 @@ class Lines:
             elif line.endswith(closer):
                 return self._block_start(row, floor, marker, closer)
         return row + 1
+
+    def spaced_doc(self, row: int, floor: int, markers: tuple[str, ...]) -> bool:
+        """Tell whether a row is the one blank line between a documentation comment and what it documents."""
+        if row <= floor or not self.blank[row] or self.blank[row - 1] or _DOC_CLOSER not in self.rows[row - 1]:
+            return False
+        start = self.comment_above(row - 1, floor, markers)
+        return start < row and self.rows[start].lstrip().startswith(_DOC_OPENER)
 
     def _block_start(self, row: int, floor: int, opener: str, closer: str) -> int:
         for above in range(row, floor - 1, -1):

@@ -124,3 +124,12 @@ def test_a_query_without_known_words_still_answers(index, stub_encoder):
     answer = Engine(index, stub_encoder).search("qqqqqq wwwwww")
     assert answer.hits
     assert not answer.notes
+
+
+@pytest.mark.parametrize("query", ["retreis", "delay retreis", "delay_retreis"])
+def test_a_misspelt_word_is_asked_for_as_meant_by_both_indexes(index, stub_encoder, query):
+    engine = Engine(index, stub_encoder)
+    meant = engine.search(query.replace("retreis", "retries"))
+    found = engine.search(query)
+    assert [hit.id for hit in found.hits] == [hit.id for hit in meant.hits]
+    assert [hit.parts["vector"] for hit in found.hits] == [hit.parts["vector"] for hit in meant.hits]

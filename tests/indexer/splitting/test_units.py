@@ -148,3 +148,42 @@ def test_long_names_signatures_and_docstrings_are_capped() -> None:
     text = f"def {'f' * 5000}(a):\n    '''{'word' * 5000}'''\n"
     unit = split_units(text, language_named("python")).units[0]
     assert (len(unit.symbol), len(unit.signature), len(unit.docstring)) == (300, 300, 2000)
+
+
+SPACED = """/**
+ * The file.
+ */
+
+import a from "a";
+
+/**
+ * Suggest a similar word.
+ */
+
+function suggest(word) {
+  return word;
+}
+
+// A plain comment stands by itself.
+
+function plain() {
+  return 1;
+}
+
+class Option {
+  /**
+   * Read the environment.
+   */
+
+  env(name) {
+    return name;
+  }
+}
+"""
+
+
+def test_a_documentation_comment_belongs_to_what_follows_even_after_a_blank_line():
+    units = {unit.symbol: unit for unit in split_units(SPACED, by_name("javascript")).units}
+    assert (units["suggest"].start_line, units["suggest"].docstring) == (7, "Suggest a similar word.")
+    assert (units["plain"].start_line, units["plain"].docstring) == (17, "")
+    assert (units["Option.env"].start_line, units["Option.env"].docstring) == (22, "Read the environment.")
