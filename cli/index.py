@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from cli.options import settings, shared
 from cli.progress import progress
 from indexer.errors import UsageError
+from indexer.progress import Summary
 
 
 @click.command("index")
@@ -56,12 +57,10 @@ def command(
     shown = sys.stderr.isatty() and not quiet
     with progress(shown=shown) as report, writing(chosen.index, chosen, report=report) as pipeline:
         for source in opened:
+            before = replace(pipeline.summary)
             pipeline.refresh(source)
             if not quiet:
-                click.echo(
-                    f"{source.name}: searchable by words; {'stopping' if no_vectors else 'vectors follow'}",
-                    err=True,
-                )
+                click.echo(f"{source.name}: {_state(before, pipeline.summary, vectors=not no_vectors)}", err=True)
         if not no_vectors:
             pipeline.encode()
         pipeline.sweep()
@@ -69,6 +68,13 @@ def command(
         click.echo(json.dumps(asdict(pipeline.summary), indent=2))
     elif not quiet:
         _say(pipeline.summary, verbose=verbose)
+
+
+def _state(before: Summary, after: Summary, *, vectors: bool) -> str:
+    """Say what a source is now, from what the run had done before it and after."""
+    if (after.added, after.changed, after.removed) != (before.added, before.changed, before.removed):
+        return f"searchable by words; {'vectors follow' if vectors else 'stopping'}"
+    return "nothing changed" if after.unchanged > before.unchanged else "no file of it can be indexed"
 
 
 def _say(summary: Any, *, verbose: bool) -> None:
