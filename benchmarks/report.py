@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import RESULTS, machine
+from benchmarks.tune import OWN_SET, TEXT_SETS
 from indexer.encoder.interface import Encoder
 from indexer.errors import UsageError
 from indexer.index import load_encoder
@@ -29,8 +30,6 @@ from search.evaluation.sets import Question, RepositorySet, read_set
 from search.evaluation.sources import default_layout
 from search.evaluation.systems import SYSTEMS
 
-OWN_SET = Path("tests/data/questions")
-TEXT_SETS = ("cosqa-dev", "mbpp-recorded", "java-csharp-dev")
 DOCS = Path("docs")
 PLOTS = DOCS / "plots"
 _MEASURE = "NDCG@10"

@@ -26,7 +26,7 @@ from indexer.settings import Settings
 from indexer.store.interface import Head
 from search.classes import QueryClass
 from search.engine import Engine
-from search.evaluation.evaluate import file_relevance, overlapping, shares_words
+from search.evaluation.evaluate import file_of, file_relevance, overlapping, path_of, shares_words
 from search.evaluation.indexes import repository_indexes, text_index
 from search.evaluation.measures import Estimate, compare, estimate, evaluate
 from search.evaluation.sets import Question, RepositorySet, TextSet, read_set
@@ -125,7 +125,15 @@ def read_examples(settings: Settings, data: Path) -> list[Example]:
 def _text_examples(texts: TextSet, engine: Engine, index: Index) -> list[Example]:
     return [
         _example(
-            texts.name, query, f"{texts.name}-{place % 5}", engine, index, text, _path, texts.relevance[query], None
+            texts.name,
+            query,
+            f"{texts.name}-{place % _FOLDS}",
+            engine,
+            index,
+            text,
+            path_of,
+            texts.relevance[query],
+            None,
         )
         for place, (query, text) in enumerate(texts.queries.items())
     ]
@@ -135,7 +143,7 @@ def _question_examples(questions: Mapping[str, Question], engine: Engine, index:
     relevance = file_relevance(questions)
     return [
         _example(
-            "questions", key, each.repository, engine, index, each.text, _file, relevance[key], each,
+            "questions", key, each.repository, engine, index, each.text, file_of, relevance[key], each,
             unshared=not shares_words(each),
         )
         for key, each in questions.items()
@@ -150,25 +158,17 @@ def _name_examples(engine: Engine, index: Index, repository: str) -> list[Exampl
     examples = []
     for place, head in enumerate(chosen.sample(heads, min(_NAMES_A_PACKAGE, len(heads)))):
         same = [other for other in heads if other.symbol == head.symbol]
-        relevant = {_file(other): 1 for other in same}
+        relevant = {file_of(other): 1 for other in same}
         text = head.symbol if place % 2 else head.symbol.rpartition(".")[2]
         if not place % 2:
-            relevant |= {_file(other): 1 for other in heads if other.symbol.rpartition(".")[2] == text}
+            relevant |= {file_of(other): 1 for other in heads if other.symbol.rpartition(".")[2] == text}
         query = f"name-{repository}-{place}"
-        examples.append(_example("names", query, repository, engine, index, text, _file, relevant, None))
+        examples.append(_example("names", query, repository, engine, index, text, file_of, relevant, None))
     return examples
 
 
 def _worth_asking(head: Head) -> bool:
     return len(head.symbol) > 3 and head.kind in {"function", "method", "class"} and "test" not in head.path.lower()
-
-
-def _path(head: Head) -> str:
-    return head.path
-
-
-def _file(head: Head) -> str:
-    return f"{head.repository}/{head.path}"
 
 
 def _example(

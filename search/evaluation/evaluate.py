@@ -90,7 +90,7 @@ def _texts(
         engine = Engine(index, encoder)
         judged = {}
         for name, system in systems.items():
-            run = dict(_asked(engine, system, texts.queries, _path, report, name))
+            run = dict(_asked(engine, system, texts.queries, path_of, report, name))
             judged[name] = Judged(run, evaluate(texts.relevance, run))
     best = {query: max(grades, key=lambda text: (grades[text], text)) for query, grades in texts.relevance.items()}
     groups: Groups = {"language": {}, "length": {}}
@@ -123,7 +123,7 @@ def _repositories(
         for name, system in systems.items():
             label = f"{source.repository}, {name}"
             ranked = {query: system.ranking(engine, text) for query, text in _counted(texts, report, label)}
-            by_file[name] |= {query: _distinct(map(_file, heads)) for query, heads in ranked.items()}
+            by_file[name] |= {query: _distinct(map(file_of, heads)) for query, heads in ranked.items()}
             by_lines[name] |= {query: [head.id for head in heads][:DEPTH] for query, heads in ranked.items()}
     relevance = file_relevance(questions.questions)
     judged = {
@@ -192,11 +192,13 @@ def _counted(queries: Mapping[str, str], report: Report, label: str) -> Iterator
         report(Progress(label, count, len(queries), "queries"))
 
 
-def _path(head: Head) -> str:
+def path_of(head: Head) -> str:
+    """Return what a text of a corpus is known by."""
     return head.path
 
 
-def _file(head: Head) -> str:
+def file_of(head: Head) -> str:
+    """Return what a file of a repository set is known by."""
     return f"{head.repository}/{head.path}"
 
 
