@@ -25,7 +25,7 @@ from search.engine import Engine
 from search.evaluation.evaluate import SetReport, evaluate_set
 from search.evaluation.indexes import repository_indexes
 from search.evaluation.measures import Estimate
-from search.evaluation.output import differences
+from search.evaluation.output import cell, differences
 from search.evaluation.sets import Question, RepositorySet, read_set
 from search.evaluation.sources import default_layout
 from search.evaluation.systems import SYSTEMS
@@ -147,11 +147,11 @@ def write(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mappin
 
 
 def _set_section(report: SetReport) -> list[str]:
-    rows = [[name, *map(_cell, judged.means().values())] for name, judged in report.systems.items()]
+    rows = [[name, *map(cell, judged.means().values())] for name, judged in report.systems.items()]
     measures = list(next(iter(report.systems.values())).values)
     title = f"## {report.name}: {report.queries} queries, {report.texts} units"
     rows += [
-        [f"{name}, by unit", *map(_cell, judged.means(by_lines=True).values())]
+        [f"{name}, by unit", *map(cell, judged.means(by_lines=True).values())]
         for name, judged in report.systems.items()
         if judged.line_values
     ]
@@ -170,7 +170,7 @@ def _own_section(report: SetReport) -> list[str]:
     ]
     for group in ("split", "words", "kind", "language", "length"):
         rows = [
-            [value, str(len(queries)), *(_cell(each.means(queries)[_MEASURE]) for each in report.systems.values())]
+            [value, str(len(queries)), *(cell(each.means(queries)[_MEASURE]) for each in report.systems.values())]
             for value, queries in sorted(report.groups[group].items())
         ]
         lines += [f"{_MEASURE} by {group}:", "", *_table([group, "queries", *report.systems], rows), ""]
@@ -184,7 +184,7 @@ def _own_section(report: SetReport) -> list[str]:
 
 
 def _latency_section(report: SetReport, took: Mapping[str, float]) -> list[str]:
-    rows = [[name, _cell(report.systems[name].means()[_MEASURE]), f"{took[name]:.1f}"] for name in report.systems]
+    rows = [[name, cell(report.systems[name].means()[_MEASURE]), f"{took[name]:.1f}"] for name in report.systems]
     return [
         "## Quality over time",
         "",
@@ -234,10 +234,6 @@ def _failure_section(report: SetReport) -> list[str]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
-
-
-def _cell(each: Estimate) -> str:
-    return f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
 
 
 def _signed(each: Estimate) -> str:

@@ -187,7 +187,7 @@ def _example(
     with index.view() as view:
         asked = engine.asked(view, text, Mode.HYBRID)
         _, found = candidates(view, asked)
-    columns = [normalised(found, label) for label in SIGNALS]
+        columns = [normalised(found, label) for label in SIGNALS]  # some read texts: of the same generation
     targets = tuple(map(target, found.heads))
     right = [
         overlapping(head, question.answers) if question else place in relevant

@@ -6,11 +6,15 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.options import settings, shared
 from indexer.errors import UsageError
+
+if TYPE_CHECKING:
+    from search.evaluation.evaluate import SetReport
 
 
 @click.command("eval")
@@ -51,7 +55,7 @@ def command(
     from search.evaluation import require_measures
     from search.evaluation.evaluate import evaluate_set
     from search.evaluation.output import as_json as entries
-    from search.evaluation.output import differences, tables, write_runs
+    from search.evaluation.output import write_runs
     from search.evaluation.systems import OF_MODE, SYSTEMS
     from search.retrieval import read_mode
 
@@ -77,18 +81,25 @@ def command(
     if as_json:
         click.echo(json.dumps(entries(reports, compared=compared), indent=2))
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
     for measured in reports:
-        for table in tables(measured, groups=groups or verbose):
-            console.print(table)
-        if compared is not None:
-            found = differences(measured, *compared)["NDCG@10"]
-            sign = f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
-            click.echo(f"{compared[0]} − {compared[1]}, NDCG@10, paired: {sign}")
+        _show(measured, compared, groups=groups or verbose)
     for path in written if not quiet else ():
         click.echo(f"run written to {path}", err=True)
+
+
+def _show(measured: SetReport, compared: tuple[str, str] | None, *, groups: bool) -> None:
+    """Print a set's tables and the difference of the two systems that are compared."""
+    from rich.console import Console
+
+    from search.evaluation.output import differences, tables
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for table in tables(measured, groups=groups):
+        console.print(table)
+    if compared is not None:
+        found = differences(measured, *compared)["NDCG@10"]
+        sign = f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+        click.echo(f"{compared[0]} − {compared[1]}, NDCG@10, paired: {sign}")
 
 
 def _found(name: str) -> Path:

@@ -25,7 +25,7 @@ from search.classes import QueryClass, classify, has_shape
 from search.conditions import qualifying
 from search.fusion import min_max
 from search.query import Query
-from search.ranking.candidates import Candidates, Scores
+from search.ranking.candidates import Candidates, Scores, file_numbers
 from search.ranking.model import contributions
 from search.ranking.weights import Weights
 from search.understanding import Meant, Understanding
@@ -101,11 +101,12 @@ class Pool:
 def ask(view: View, query: Query, mode: Mode, understanding: Understanding) -> Asked:
     """Return a query as it is asked of one generation, without its vector."""
     query_class, said = classify(query), query_terms(query)
+    written = _written(query, said)
     if mode is Mode.VECTOR or query_class is QueryClass.CODE:
         meant = Meant({}, {})
     else:
         names = query_class is QueryClass.SYMBOL or len(query.words) <= _JOINED_WORDS
-        meant = understanding.meant(_written(query, said), names=names)
+        meant = understanding.meant(written, names=names)
     corrected = {term: terms(name)[-1] for term, name in meant.corrected.items()}
     said = {corrected.get(term, term): weight for term, weight in said.items()}
     return Asked(
@@ -116,7 +117,7 @@ def ask(view: View, query: Query, mode: Mode, understanding: Understanding) -> A
         vector=None,
         allowed=qualifying(view, query),
         mode=mode,
-        corrected=tuple((_written(query, {term: 1.0})[term], name) for term, name in meant.corrected.items()),
+        corrected=tuple((written[term], name) for term, name in meant.corrected.items()),
     )
 
 
@@ -211,8 +212,7 @@ def _cosines(
     if vector is None or not len(view.vectors) or not len(keys):
         return np.zeros(len(keys)), np.zeros(len(keys))
     vectors = view.vectors.vectors(keys)
-    places: dict[tuple[str, str], int] = {}
-    files = np.array([places.setdefault((head.repository, head.path), len(places)) for head in heads], dtype=np.int64)
+    files = file_numbers(heads)
     by_place = np.argsort(files, kind="stable")
     starts = np.flatnonzero(np.diff(files[by_place], prepend=-1))
     sums = np.add.reduceat(vectors[by_place], starts, axis=0)

@@ -159,18 +159,13 @@ def overlapping(head: Head, places: Iterable[Place]) -> bool:
 def _units_of(index: Index, questions: Mapping[str, Question]) -> dict[str, dict[str, int]]:
     """Return the units that hold lines of each question's answers."""
     with index.view() as view:
-        found: dict[str, dict[str, int]] = {}
-        for key, question in questions.items():
-            keys = {
-                unit
-                for place in question.answers
-                for line in range(place.start_line, place.end_line + 1)
-                for unit in view.store.unit_at(place.path, line, place.repository)
-            }
-            if not keys:
-                place = question.answers[0]
-                raise UsageError(f"question {key!r}: the answer {place.path} of {place.repository} is not indexed")
-            found[key] = {head.id: 1 for head in view.store.heads(sorted(keys)).values()}
+        heads = view.store.heads(view.catalogue.keys.tolist()).values()
+    found: dict[str, dict[str, int]] = {}
+    for key, question in questions.items():
+        found[key] = {head.id: 1 for head in heads if overlapping(head, question.answers)}
+        if not found[key]:
+            place = question.answers[0]
+            raise UsageError(f"question {key!r}: the answer {place.path} of {place.repository} is not indexed")
     return found
 
 

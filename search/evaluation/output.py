@@ -105,10 +105,10 @@ def tables(report: SetReport, *, groups: bool) -> list[Table]:
     for measure in MEASURES:
         main.add_column(measure, justify="right")
     for name, judged in report.systems.items():
-        main.add_row(name, *(_cell(each) for each in judged.means().values()))
+        main.add_row(name, *(cell(each) for each in judged.means().values()))
     for name, judged in report.systems.items():
         if judged.line_values:
-            main.add_row(f"{name}, by unit", *(_cell(each) for each in judged.means(by_lines=True).values()))
+            main.add_row(f"{name}, by unit", *(cell(each) for each in judged.means(by_lines=True).values()))
     return [main, *(_group_tables(report) if groups else [])]
 
 
@@ -124,11 +124,12 @@ def _group_tables(report: SetReport) -> list[Table]:
             table.add_column(name, justify="right")
         for value, queries in sorted(values.items()):
             if queries:
-                cells = (_cell(each.means(queries)[_GROUP_MEASURE]) for each in report.systems.values())
+                cells = (cell(each.means(queries)[_GROUP_MEASURE]) for each in report.systems.values())
                 table.add_row(value, str(len(queries)), *cells)
         found.append(table)
     return found
 
 
-def _cell(each: Estimate) -> str:
+def cell(each: Estimate) -> str:
+    """Return a mean with its interval, as tables show it."""
     return f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"

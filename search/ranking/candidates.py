@@ -54,8 +54,7 @@ class Candidates:
     @cached_property
     def files(self) -> Rows:
         """The number of each candidate's file, counted within the pool."""
-        places: dict[tuple[str, str], int] = {}
-        return np.array([places.setdefault((head.repository, head.path), len(places)) for head in self.heads], np.int64)
+        return file_numbers(self.heads)
 
     @cached_property
     def likelihood(self) -> Scores:
@@ -73,3 +72,9 @@ class Candidates:
     def seed_terms(self) -> Mapping[int, list[str]]:
         """The terms of the seeds' texts, in order."""
         return {row: terms(text) for row, text in self.seeds.items()}
+
+
+def file_numbers(heads: Sequence[Head]) -> Rows:
+    """Return the number of each unit's file, counted in the order in which files first come."""
+    places: dict[tuple[str, str], int] = {}
+    return np.array([places.setdefault((head.repository, head.path), len(places)) for head in heads], dtype=np.int64)
