@@ -27,8 +27,6 @@ from fathom import Engine, Index
 from indexer.encoder.units import embed_text
 from indexer.index import load_encoder
 from indexer.settings import Settings
-from indexer.vectors.exact import ExactSearcher
-from indexer.vectors.segments import read_segment
 
 QUERIES = 200
 _SEED = 7
@@ -110,18 +108,16 @@ def measure_recall(index: Index, asked: Sequence[str]) -> dict[str, Any]:
     """Compare the vector search's ten best with exact search's."""
     encoder = load_encoder(Settings())
     with index.view() as view:
-        segments = [read_segment(index.folder / "vectors" / entry.name) for entry in view.manifest.segments]
-        exact = [(segment, ExactSearcher(segment)) for segment in segments]
+        keys = view.catalogue.keys
+        vectors = view.vectors.vectors(keys)
         hits, took = 0, []
         for text in asked:
-            vector = embed_text(encoder, text, view.manifest.depth)
+            vector = embed_text(encoder, text, encoder.depths[-1])
             started = time.perf_counter()
             found, _ = view.vectors.search(vector, 10)
             took.append(1e3 * (time.perf_counter() - started))
-            best = [segment.keys[searcher.nearest(vector, 10)] for segment, searcher in exact]
-            keys = np.concatenate(best)
-            order = np.argsort(-(view.vectors.vectors(keys) @ vector), kind="stable")[:10]
-            hits += len(set(keys[order].tolist()) & set(found.tolist()))
+            truth = keys[np.argsort(-(vectors @ vector), kind="stable")[:10]]
+            hits += len(np.intersect1d(truth, found))
         count = len(view.vectors)
     return {"vectors": count, "recall@10": hits / (10 * len(asked)), "search_ms": _percentiles(took)}
 

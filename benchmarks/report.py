@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import exits_report
 from benchmarks.machine import RESULTS, machine
 from benchmarks.tune import OWN_SET, TEXT_SETS
 from indexer.encoder.interface import Encoder
@@ -87,7 +88,7 @@ def latencies(settings: Settings, encoder: Encoder) -> dict[str, float]:
     assert isinstance(questions, RepositorySet)
     took: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     for source, index in repository_indexes(questions, default_layout(OWN_SET, settings), settings, encoder):
-        engine = Engine(index, encoder)
+        engine = Engine(index, encoder, settings)
         engine.search("warm up")
         for question in questions.questions.values():
             if question.repository == source.repository:
@@ -141,6 +142,7 @@ def write(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mappin
         lines += _set_section(report)
     lines += _own_section(own)
     lines += _latency_section(own, took)
+    lines += exits_report.lines(exits_report.last("exits"), exits_report.last("aggregation"))
     lines += _ablation_section(tuned) if tuned else []
     lines += _failure_section(own)
     (DOCS / "evaluation.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
@@ -258,6 +260,9 @@ def plot(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mapping
     PLOTS.mkdir(parents=True, exist_ok=True)
     _plot_sets(reports)
     _plot_latency(reports[-1], took)
+    exits = exits_report.last("exits")
+    if exits is not None and "speed" in exits:
+        exits_report.plot(exits, _save, list(_COLOURS.values())[::-1])
     if tuned:
         _plot_ablation(tuned)
 

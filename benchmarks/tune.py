@@ -109,14 +109,14 @@ def read_examples(settings: Settings, data: Path) -> list[Example]:
         found = read_set(data / name)
         assert isinstance(found, TextSet)
         with text_index(found, settings, encoder, stripped=False) as index:
-            examples += _text_examples(found, Engine(index, encoder), index)
+            examples += _text_examples(found, Engine(index, encoder, settings), index)
     questions = read_set(OWN_SET)
     assert isinstance(questions, RepositorySet)
     for source, index in repository_indexes(questions, default_layout(OWN_SET, settings), settings, encoder):
         if source.held_out:
             continue
         here = {key: each for key, each in questions.questions.items() if each.repository == source.repository}
-        engine = Engine(index, encoder)
+        engine = Engine(index, encoder, settings)
         examples += _question_examples(here, engine, index)
         examples += _name_examples(engine, index, source.repository)
     return examples

@@ -60,11 +60,11 @@ def command(
     from search.retrieval import read_mode
 
     require_measures()
-    chosen = settings(folder, model=model)
+    chosen = settings(folder, model=model, depth=depth, query_depth=query_depth)
     systems = {name: SYSTEMS[name] for name in OF_MODE[read_mode(mode)]}
     compared = _compared(compare, tuple(systems))
     encoder = load_encoder(chosen)
-    for wanted in (depth, query_depth):
+    for wanted in (chosen.depth, chosen.query_depth):
         if wanted is not None:
             check_depth(wanted, encoder.depths)
     folders = [_found(name) for name in sets]

@@ -20,6 +20,8 @@ from indexer.progress import Summary
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--name", help="Call the source this instead of its folder's name.")
 @click.option("--no-vectors", is_flag=True, help="Stop when BM25 is searchable; vectors come with a later run.")
+@click.option("--no-deepen", is_flag=True, help="Stop when all is searchable by meaning at the cheapest depth.")
+@click.option("--depth", type=int, help="The encoder's depth to reach; its deepest by default.")
 @click.option("--processes", type=int, help="Parser processes (or FATHOM_PROCESSES).")
 @click.option("--include-vendored", is_flag=True, default=None, help="Index dependencies and build folders too.")
 @shared
@@ -27,6 +29,8 @@ def command(
     sources: tuple[str, ...],
     name: str | None,
     no_vectors: bool,
+    no_deepen: bool,
+    depth: int | None,
     processes: int | None,
     include_vendored: bool | None,
     folder: Path | None,
@@ -36,14 +40,15 @@ def command(
 ) -> None:
     """Index folders, git repositories (path, path@revision, https address) and corpus files (.jsonl, .jsonl.gz).
 
-    The sources named are added or brought up to date; others in the index stay.
+    The sources named are added or brought up to date; others in the index stay. They are searchable by words within
+    seconds, then by meaning, and deepening makes that better; stop it when you like, `fathom deepen` goes on.
     """
-    from indexer.index import writing
+    from indexer.index import deepen, load_encoder, writing
     from indexer.sources.factory import open_source
 
     if name is not None and len(sources) > 1:
         raise UsageError("--name names one source; index the others with commands of their own")
-    chosen = settings(folder, processes=processes, include_vendored=include_vendored)
+    chosen = settings(folder, processes=processes, include_vendored=include_vendored, depth=depth)
     opened = [
         open_source(
             source,
@@ -55,15 +60,20 @@ def command(
         for source in sources
     ]
     shown = sys.stderr.isatty() and not quiet
-    with progress(shown=shown) as report, writing(chosen.index, chosen, report=report) as pipeline:
-        for source in opened:
-            before = replace(pipeline.summary)
-            pipeline.refresh(source)
-            if not quiet:
-                click.echo(f"{source.name}: {_state(before, pipeline.summary, vectors=not no_vectors)}", err=True)
-        if not no_vectors:
-            pipeline.encode()
-        pipeline.sweep()
+    encoder = load_encoder(chosen)
+    with progress(shown=shown) as report:
+        with writing(chosen.index, chosen, encoder, report) as pipeline:
+            for source in opened:
+                before = replace(pipeline.summary)
+                pipeline.refresh(source)
+                if not quiet:
+                    click.echo(f"{source.name}: {_state(before, pipeline.summary, vectors=not no_vectors)}", err=True)
+            if not no_vectors:
+                pipeline.encode()
+            pipeline.sweep()
+            deep = no_vectors or no_deepen or pipeline.deep
+        if not deep:
+            pipeline.summary.add(deepen(chosen.index, chosen, encoder, report, wait=True))
     if as_json:
         click.echo(json.dumps(asdict(pipeline.summary), indent=2))
     elif not quiet:

@@ -16,6 +16,7 @@ from indexer.errors import FathomError, QueryError
 COMMANDS = {
     "check": "check",
     "completion": "completion",
+    "deepen": "deepen",
     "eval": "eval",
     "index": "index",
     "remove": "remove",
@@ -23,6 +24,7 @@ COMMANDS = {
     "show": "show",
     "similar": "similar",
     "status": "status",
+    "train": "train",
 }
 _INTERRUPTED = 130
 

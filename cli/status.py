@@ -44,6 +44,8 @@ def _status(statistics: Any, manifest: Any, folder: Path) -> dict[str, Any]:
         "generation": manifest.generation,
         "created": manifest.created,
         "complete": manifest.encoded / manifest.documents if manifest.documents else 1.0,
+        "depths": {str(depth): count for depth, count in manifest.depths.items()},
+        "model": manifest.model,
         "recall": manifest.recall,
         "bytes_on_disk": size,
         **fields,
@@ -57,7 +59,9 @@ def _show(status: dict[str, Any]) -> None:
     click.echo(
         f"holds        {status['files']} files, {status['units']} units, {status['bytes'] / mega:.1f} MB of source"
     )
-    click.echo(f"vectors      {status['complete']:.0%} of the units, {status['blocks']} blocks")
+    depths = ", ".join(f"{count} at depth {depth}" for depth, count in status["depths"].items())
+    click.echo(f"vectors      {status['complete']:.0%} of the units, {status['blocks']} blocks: {depths or 'none yet'}")
+    click.echo(f"model        {status['model']}")
     for source in status["sources"]:
         click.echo(f"source       {source['name']}  {source['kind']} {source['location']} {source['revision'][:12]}")
     for name, counts in status["languages"].items():

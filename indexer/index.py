@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.encoder.interface import Encoder
-from indexer.errors import IndexDamaged, IndexMissing
+from indexer.errors import IndexBusy, IndexDamaged, IndexMissing
 from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
 from indexer.progress import Report, Summary, silent
@@ -34,6 +35,9 @@ if TYPE_CHECKING:  # writing costs a tenth of a second to import, and readers ne
     from indexer.pipeline import Pipeline
     from indexer.sources.interface import Source
 
+# For so long deepening keeps the writer lock: who wants to index waits no longer.
+_DEEPEN_SECONDS = 20.0
+_RETRY_SECONDS = 0.5
 # A publish can replace files between the reading of the manifest and the opening of what it names.
 _OPEN_TRIES = 3
 
@@ -80,7 +84,10 @@ class Index:
         encoder: Encoder | None = None,
         report: Report = silent,
     ) -> Index:
-        """Add or refresh sources (paths, URLs, corpus files) and return the index; `summary` says what was done."""
+        """Add or refresh sources (paths, URLs, corpus files) and return the index; `summary` says what was done.
+
+        Units come to the settings' depth; UsageError where the encoder has none such.
+        """
         settings = settings or Settings()
         path = Path(folder) if folder is not None else settings.index
         opened = [_open(source, settings) for source in sources]
@@ -88,6 +95,7 @@ class Index:
             for source in opened:
                 pipeline.refresh(source)
             pipeline.encode()
+            pipeline.deepen()
             pipeline.sweep()
         index = cls.open(path)
         index.summary = pipeline.summary
@@ -138,25 +146,69 @@ class Index:
         dead = np.empty(0, np.int64)
         if manifest.dead is not None:
             dead = np.load(self.folder / manifest.dead.path, allow_pickle=False)
-        vectors = open_vectors([self.folder / VECTORS / entry.name for entry in manifest.segments], dead)
+        vectors = open_vectors([(self.folder / VECTORS / entry.name, entry.depth) for entry in manifest.segments], dead)
         return View(self.store, manifest, open_lexical(self.folder / manifest.lexical), vectors)
 
 
 @contextmanager
 def writing(
-    folder: Path, settings: Settings, encoder: Encoder | None = None, report: Report = silent
+    folder: Path,
+    settings: Settings,
+    encoder: Encoder | None = None,
+    report: Report = silent,
+    *,
+    brief: bool = False,
 ) -> Iterator[Pipeline]:
-    """Hold the writer lock and yield a pipeline on the index in `folder`, made if there is none."""
+    """Hold the writer lock and yield a pipeline on the index in `folder`, made if there is none.
+
+    Other writers wait for a `brief` one, and it does not wait for them.
+    """
     from indexer.pipeline import Pipeline
 
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _private_files(), writer_lock(folder), closing(SqliteStore(folder, writable=True)) as store:
+    with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
         damaged = repair_needed(folder, store)
-        pipeline = Pipeline(folder, store, encoder, processes=settings.processes, report=report, fresh=damaged)
+        pipeline = Pipeline(
+            folder, store, encoder, processes=settings.processes, depth=settings.depth, report=report, fresh=damaged
+        )
         with closing(pipeline):
             yield pipeline
+
+
+def deepen(
+    folder: Path,
+    settings: Settings,
+    encoder: Encoder | None = None,
+    report: Report = silent,
+    *,
+    wait: bool = False,
+) -> Summary:
+    """Bring every unit to the settings' depth, the model's deepest by default, letting other writers in between.
+
+    Raises IndexMissing where there is nothing to deepen, and IndexBusy where another writer is at work already, unless
+    it is to `wait`. A run that is stopped loses nothing: the next one goes on.
+    """
+    Index.open(folder).close()
+    encoder = encoder or load_encoder(settings)
+    total, finished = Summary(), False
+    while not finished:
+        try:
+            with writing(folder, settings, encoder, report, brief=True) as pipeline:
+                finished = pipeline.deepen(_DEEPEN_SECONDS)
+                if finished:
+                    pipeline.sweep(always=True)
+        except IndexBusy:
+            if not wait:
+                raise
+            time.sleep(_RETRY_SECONDS)
+            continue
+        wait = True
+        total.add(pipeline.summary)
+        if not finished:
+            time.sleep(_RETRY_SECONDS)  # whoever waits for the lock has it now
+    return total
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,24 +15,29 @@ from pathlib import Path
 import numpy as np
 
 from indexer.encoder.aggregate import aggregate
-from indexer.encoder.interface import Encoder
-from indexer.encoder.units import plan_unit
-from indexer.errors import IndexIncompatible, UsageError
+from indexer.encoder.interface import Encoder, Vectors, check_depth
+from indexer.encoder.units import UnitPlan, plan_unit, tokenise_units
+from indexer.errors import UsageError
+from indexer.keys import among
 from indexer.lexical.interface import LexicalDocument
 from indexer.lexical.tokens import index_terms
 from indexer.progress import Progress, Report, Summary, silent
 from indexer.publishing import Publisher
 from indexer.sources.interface import Entry, Source
 from indexer.splitting.pool import ParsedFile, ParserPool
-from indexer.store.interface import FileRecord, Forgotten, KnownFile, SourceReport, SourceRow, UnitVectors
-from indexer.store.manifest import REINDEX, Manifest
+from indexer.store.interface import FileRecord, Forgotten, Keys, KnownFile, SourceReport, SourceRow, UnitVectors
+from indexer.store.manifest import Manifest, refuse_other_model
 from indexer.store.sqlite import SqliteStore
 from indexer.types import Kind, Skipped, SkipReason, SourceFile, Unit
 
 # Files staged in one transaction: bounds what a kill can cost and the memory in use.
 _STAGE_FILES = 200
-# Units encoded between two writes: sorted by length within, so that padding stays small.
+# Units encoded between two writes: what a kill can cost.
 _ENCODE_UNITS = 256
+# The token table is a hundred times faster: its writes would take longer than it does.
+_STATIC_UNITS = 2_048
+# So few units go to the wanted depth at once: a shallow generation before it would only be in the way.
+_AT_ONCE = 256
 # The first early publish comes after this; each later one after twice the time of the one before.
 _FIRST_PUBLISH_SECONDS = 5.0
 
@@ -54,16 +59,19 @@ class Pipeline:
         encoder: Encoder,
         *,
         processes: int,
+        depth: int | None = None,
         report: Report = silent,
         fresh: bool = False,
     ) -> None:
+        """Prepare a run to `depth`, the model's deepest by default; raise UsageError where it has no exit."""
         self._store = store
         self._encoder = encoder
-        self._depth = encoder.depths[-1]
+        self._depth = encoder.depths[-1] if depth is None else depth
+        check_depth(self._depth, encoder.depths)
         self._report = report
         self._processes = processes
         self._refuse_other_model(folder)
-        self._publisher = Publisher(folder, store, encoder.fingerprint, self._depth, fresh=fresh)
+        self._publisher = Publisher(folder, store, encoder, fresh=fresh)
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self._published_at = time.monotonic()
@@ -124,23 +132,49 @@ class Pipeline:
         self.summary.notes.append("the derived indexes were built anew from the store")
 
     def encode(self) -> None:
-        """Give every live unit its vectors, publishing as they come."""
-        started = time.monotonic()
-        total, _ = self._store.count_unencoded()
-        done, after = 0, -1
-        while total and (batch := self._store.unencoded(after, _ENCODE_UNITS)):
-            after = batch[-1][0]
-            self._encode(batch)
-            done += len(batch)
-            self._report(Progress("Encoding", done, total, "units"))
-            if self._due():
-                self._publish(None)
-        self._publish(None)
-        self._time("encode", started)
+        """Give every live unit vectors, publishing as they come: at the cheapest depth, where many have none."""
+        cheapest = min(self._encoder.depths[0], self._depth)
+        few = self._store.count_shallower(cheapest) <= _AT_ONCE
+        self._bring_to(self._depth if few else cheapest, "Encoding", below=cheapest)
 
-    def sweep(self) -> None:
-        """Remove vectors that nothing uses any more."""
-        if self.summary.changed or self.summary.removed:
+    def deepen(self, seconds: float | None = None) -> bool:
+        """Bring the units that are shallower to the run's depth, most useful first; tell whether all are there.
+
+        After `seconds` what was done is published and the rest is left for another run.
+        """
+        return self._bring_to(self._depth, "Deepening", below=self._depth, seconds=seconds)
+
+    def _bring_to(self, depth: int, step: str, *, below: int, seconds: float | None = None) -> bool:
+        """Encode at `depth` the units that have no vectors, or only of less than `below`; tell whether all were."""
+        started = time.monotonic()
+        missing = self._store.count_shallower(below)
+        done, size = 0, _STATIC_UNITS if depth == 0 else _ENCODE_UNITS
+        late = False
+        for useful in (True, False):
+            after = -1
+            while missing and not late and (batch := self._store.shallower(below, after, size, useful=useful)):
+                after = batch[-1][0]
+                self._encode(batch, depth)
+                done += len(batch)
+                self._report(Progress(f"{step} at depth {depth}", done, missing, "units"))
+                late = seconds is not None and time.monotonic() - started >= seconds
+                if self._due():
+                    self._publish(None)
+        self._publish(None)
+        self._time(step.lower(), started)
+        return not late
+
+    @property
+    def deep(self) -> bool:
+        """Whether every live unit has vectors of the run's depth or more."""
+        return not self._store.count_shallower(self._depth)
+
+    def sweep(self, *, always: bool = False) -> None:
+        """Remove vectors that nothing uses any more: of units that are gone, and of those that were deepened.
+
+        A run that changed nothing leaves that out, but `always`: one before it may have been stopped too early.
+        """
+        if always or self.summary.changed or self.summary.removed or self.summary.encoded:
             self._store.sweep()
 
     # reading
@@ -203,39 +237,57 @@ class Pipeline:
 
     # encoding
 
-    def _encode(self, batch: Sequence[tuple[int, Unit]]) -> None:
+    def _encode(self, batch: Sequence[tuple[int, Unit]], depth: int) -> None:
         """Encode units block by block, reusing vectors of blocks that the store knows."""
         encoder = self._encoder
-        tokens = encoder.tokenise([unit.text for _, unit in batch])
+        tokens = tokenise_units(encoder, [(unit.path, unit.symbol, unit.text) for _, unit in batch])
         plans = [
-            plan_unit(encoder, unit_tokens, unit.text, unit.start_line, unit.cuts, self._depth)
-            for (_, unit), unit_tokens in zip(batch, tokens, strict=True)
+            plan_unit(encoder, text, head, unit.text, unit.start_line, unit.cuts, depth)
+            for (_, unit), (text, head) in zip(batch, tokens, strict=True)
         ]
         wanted = {key: ids for plan in plans for key, ids in zip(plan.keys, plan.token_ids, strict=True)}
         stored = self._store.known_vectors(list(wanted))
         missing = [key for key in wanted if key not in stored]
-        vectors = dict(zip(missing, encoder.encode([wanted[key] for key in missing], self._depth), strict=True))
+        made = encoder.encode([wanted[key] for key in missing], depth)
+        # As the store keeps them, so that what is built from it is the same.
+        vectors = dict(zip(missing, made.astype(np.float16).astype(np.float32), strict=True))
         self.summary.tokens += sum(len(wanted[key]) for key in missing)
         self._store.save_vectors(
-            UnitVectors(key, plan.blocks, plan.keys, {k: vectors[k] for k in plan.keys if k in vectors})
+            UnitVectors(key, depth, plan.blocks, plan.keys, {k: vectors[k] for k in plan.keys if k in vectors})
             for (key, _), plan in zip(batch, plans, strict=True)
         )
         self.summary.encoded += len(batch)
-        self._add_unit_vectors([key for key, _ in batch])
+        self._add_unit_vectors([(key, plan) for (key, _), plan in zip(batch, plans, strict=True)], vectors, depth)
 
-    def _add_unit_vectors(self, keys: Sequence[int]) -> None:
+    def _add_unit_vectors(
+        self, units: Sequence[tuple[int, UnitPlan]], vectors: Mapping[bytes, Vectors], depth: int
+    ) -> None:
+        """Queue the vectors of units whose blocks were encoded now; those of others are read from the store."""
+        now = [(key, plan) for key, plan in units if all(block in vectors for block in plan.keys)]
+        joined = [self._aggregate([vectors[block] for block in plan.keys]) for _, plan in now]
+        self._publisher.add_vectors([key for key, _ in now], joined, depth)
+        known = {key for key, _ in now}
+        self._add_stored([key for key, _ in units if key not in known], depth)
+
+    def _add_stored(self, keys: Sequence[int], depth: int) -> None:
         blocks = self._store.blocks(keys)
-        vectors = [aggregate(np.stack([vector for _, vector in blocks[key]])) for key in keys]
-        self._publisher.add_vectors(keys, vectors)
+        joined = [self._aggregate([vector for _, vector in blocks[key]]) for key in keys]
+        self._publisher.add_vectors(keys, joined, depth)
+
+    def _aggregate(self, blocks: Sequence[Vectors]) -> Vectors:
+        return aggregate(np.stack(blocks), self._encoder.block_scorer)
 
     def _restore_vectors(self) -> None:
         """Queue the vectors that are stored but in no published segment."""
-        held = self._publisher.held_keys()
+        held: dict[int, Keys] = {}
         after = -1
         while batch := self._store.encoded(after, _ENCODE_UNITS):
-            after = batch[-1]
-            missing = np.setdiff1d(np.array(batch, dtype=np.int64), held)
-            self._add_unit_vectors(missing.tolist())
+            after = batch[-1][0]
+            for depth in sorted({depth for _, depth in batch}):
+                if depth not in held:
+                    held[depth] = self._publisher.held_keys(depth)
+                keys = np.array([key for key, at in batch if at == depth], dtype=np.int64)
+                self._add_stored(keys[~among(keys, held[depth])].tolist(), depth)
             if self._publisher.crowded:
                 self._publish(None)
 
@@ -264,9 +316,8 @@ class Pipeline:
 
     def _refuse_other_model(self, folder: Path) -> None:
         with self._store.snapshot() as manifest:
-            made_with = manifest.fingerprint if manifest else self._encoder.fingerprint
-        if made_with != self._encoder.fingerprint:
-            raise IndexIncompatible(f"the index {folder} was made with another model; {REINDEX}")
+            if manifest is not None:
+                refuse_other_model(manifest, self._encoder.name, self._encoder.fingerprint, folder)
 
 
 def _below(path: str, closed: Sequence[str]) -> bool:

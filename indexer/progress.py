@@ -39,3 +39,10 @@ class Summary:
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, later: Summary) -> None:
+        """Count what a later run encoded as well."""
+        self.encoded += later.encoded
+        self.tokens += later.tokens
+        for step, seconds in later.seconds.items():
+            self.seconds[step] = self.seconds.get(step, 0.0) + seconds

@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.encoder.interface import Encoder
+from indexer.keys import among
 from indexer.lexical.factory import lexical_writer
 from indexer.lexical.interface import LexicalDocument
 from indexer.store.interface import Forgotten, Keys, SourceReport
 from indexer.store.manifest import LEXICAL, VECTORS, DerivedFile, Manifest, VectorSegment, disk_errors, seal, sync
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import build_segment, measure_recall
+from indexer.vectors.index import hidden_keys
 from indexer.vectors.segments import Part, Segment, part_of, read_segment
 
 _WORK = "work"
@@ -38,11 +41,10 @@ _Held = list[tuple[VectorSegment, Segment]]
 class Publisher:
     """Collects changes to the derived indexes of `folder` and publishes them as generations."""
 
-    def __init__(self, folder: Path, store: SqliteStore, fingerprint: str, depth: int, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, store: SqliteStore, encoder: Encoder, *, fresh: bool = False) -> None:
         self._folder = folder
         self._store = store
-        self._fingerprint = fingerprint
-        self._depth = depth
+        self._model, self._fingerprint = encoder.name, encoder.fingerprint
         with store.snapshot() as manifest:
             self._previous = self.manifest = manifest
         if fresh and manifest is not None:  # keep its number, none of its files
@@ -53,7 +55,7 @@ class Publisher:
             self._lexical = lexical_writer(folder / LEXICAL / _WORK, base)
         self._lexical_changed = fresh
         self._removed: set[int] = set()
-        self._new: list[tuple[Keys, NDArray[np.float32]]] = []
+        self._new: dict[int, list[tuple[Keys, NDArray[np.float32]]]] = {}
 
     def close(self) -> None:
         """Drop what was not published from the derived indexes; the store keeps what it was given."""
@@ -72,10 +74,10 @@ class Publisher:
             self._removed.add(key)
             self._lexical_changed = True
 
-    def add_vectors(self, keys: Sequence[int], vectors: Sequence[NDArray[np.float32]]) -> None:
-        """Add unit vectors, each (dim,) of norm 1."""
+    def add_vectors(self, keys: Sequence[int], vectors: Sequence[NDArray[np.float32]], depth: int) -> None:
+        """Add unit vectors, each (dim,) of norm 1, made at a depth; they take the place of shallower ones."""
         if keys:
-            self._new.append((np.array(keys, dtype=np.int64), np.stack(vectors)))
+            self._new.setdefault(depth, []).append((np.array(keys, dtype=np.int64), np.stack(vectors)))
 
     @property
     def pending(self) -> bool:
@@ -85,7 +87,7 @@ class Publisher:
     @property
     def crowded(self) -> bool:
         """Whether as many vectors wait as may be held in memory."""
-        return sum(len(keys) for keys, _ in self._new) >= _WAITING
+        return sum(len(keys) for waiting in self._new.values() for keys, _ in waiting) >= _WAITING
 
     def publish(self, change: SourceReport | Forgotten | None = None) -> Manifest:
         """Move the generation; everything it names is on the disk before it is named.
@@ -97,29 +99,30 @@ class Publisher:
             manifest = self._write((self.manifest.generation if self.manifest else 0) + 1)
             self._store.publish(manifest, self._removed, change)
             self._previous, self.manifest = self.manifest, manifest
-            self._removed, self._new, self._lexical_changed = set(), [], False
+            self._removed, self._new, self._lexical_changed = set(), {}, False
             self._tidy()
         return manifest
 
-    def held_keys(self) -> Keys:
-        """Return the keys in published segments."""
-        return _joined([segment.keys for _, segment in self._segments()])
+    def held_keys(self, depth: int) -> Keys:
+        """Return the keys in published segments of a depth or more, ascending."""
+        return _joined([segment.keys for entry, segment in self._segments() if entry.depth >= depth])
 
     def _write(self, generation: int) -> Manifest:
         """Write the derived files of a generation durably and name them."""
         removed = sorted(self._removed)
         lexical, lexical_files = self._freeze_lexical(generation)
         segments, dead, recall = self._write_vectors(generation, self._store.unit_keys(removed))
+        held = [(segment.keys, entry.depth) for entry, segment in segments]
         manifest = Manifest(
             generation=generation,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             documents=self._store.count_after(removed),
-            encoded=sum(segment.count for segment in segments) - len(dead),
+            depths=_depths(held, dead),
+            model=self._model,
             fingerprint=self._fingerprint,
-            depth=self._depth,
             lexical=lexical,
             lexical_files=lexical_files,
-            segments=segments,
+            segments=tuple(entry for entry, _ in segments),
             dead=self._write_dead(generation, dead),
             recall=recall,
         )
@@ -139,35 +142,51 @@ class Publisher:
         sync(target)
         return target.relative_to(self._folder).as_posix(), sealed
 
-    def _write_vectors(self, generation: int, gone: Keys) -> tuple[tuple[VectorSegment, ...], Keys, float | None]:
-        """Write the waiting vectors with what they absorb; return the segments, the dead keys in them, the recall."""
-        held = self._segments()
-        recall = self.manifest.recall if self.manifest else None
-        dead = np.intersect1d(np.union1d(self._dead(), gone), _joined([segment.keys for _, segment in held]))
-        kept, absorbed = self._choose(held, len(dead))
-        parts = [part_of(segment.keys, segment.vectors, dead) for _, segment in absorbed]
-        parts += [part_of(keys, vectors, gone) for keys, vectors in self._new]
-        parts = [part for part in parts if len(part.keys)]
-        dead = np.setdiff1d(dead, _joined([segment.keys for _, segment in absorbed]))
-        segments = [entry for entry, _ in kept]
-        if parts:
-            largest = max([entry.count for entry in segments], default=0)
-            entry, segment = self._write_segment(generation, parts)
-            recall = measure_recall(segment) if entry.count >= largest else recall
-            segments.append(entry)
-        return tuple(segments), dead, recall if segments else None
+    def _write_vectors(self, generation: int, gone: Keys) -> tuple[_Held, Keys, float | None]:
+        """Write the waiting vectors with what they absorb; return the segments, the dead keys in them, the recall.
 
-    def _write_segment(self, generation: int, parts: Sequence[Part]) -> tuple[VectorSegment, Segment]:
-        segment = build_segment(self._folder / VECTORS / str(generation), parts)
+        Vectors of one depth are one another's company; the deepest segments come first.
+        """
+        held = self._segments()
+        dead = np.union1d(self._dead(), gone)
+        segments: _Held = []
+        written = []
+        deeper = _NO_KEYS
+        for depth in sorted({entry.depth for entry, _ in held} | self._new.keys(), reverse=True):
+            hidden = np.union1d(dead, deeper)
+            new = [part_of(keys, vectors, hidden) for keys, vectors in self._new.get(depth, ())]
+            kept, absorbed = self._choose([pair for pair in held if pair[0].depth == depth], new, hidden)
+            parts = [part_of(segment.keys, segment.vectors, hidden) for _, segment in absorbed] + new
+            parts = [part for part in parts if len(part.keys)]
+            segments += kept
+            if parts:
+                entry, segment = self._write_segment(f"{generation}-{depth}", depth, parts)
+                segments.append((entry, segment))
+                written.append(segment)
+            deeper = _joined([segment.keys for _, segment in segments])
+        return segments, np.intersect1d(dead, deeper), self._recall(segments, written)
+
+    def _recall(self, segments: _Held, written: Sequence[Segment]) -> float | None:
+        """Return the recall of the largest segment: measured if it was written now, else what was said before."""
+        if not segments:
+            return None
+        largest = max((segment for _, segment in segments), key=lambda segment: len(segment.keys))
+        if any(segment is largest for segment in written):
+            return measure_recall(largest)
+        return self.manifest.recall if self.manifest else None
+
+    def _write_segment(self, name: str, depth: int, parts: Sequence[Part]) -> tuple[VectorSegment, Segment]:
+        segment = build_segment(self._folder / VECTORS / name, parts)
         files = seal(self._folder, segment.folder.iterdir(), {})
         sync(segment.folder)
-        return VectorSegment(name=str(generation), count=len(segment.keys), files=files), segment
+        return VectorSegment(name=name, count=len(segment.keys), depth=depth, files=files), segment
 
-    def _choose(self, held: _Held, dead: int) -> tuple[_Held, _Held]:
-        """Return the segments that stay and those that the new one absorbs."""
-        if dead and dead > _DEAD_SHARE * sum(entry.count for entry, _ in held):
+    def _choose(self, held: _Held, new: Sequence[Part], hidden: Keys) -> tuple[_Held, _Held]:
+        """Return the segments of a depth that stay and those that are written anew, without what is hidden in them."""
+        stale = sum(int(among(segment.keys, hidden).sum()) for _, segment in held)
+        if stale and stale > _DEAD_SHARE * sum(entry.count for entry, _ in held):
             return [], held
-        size = sum(len(keys) for keys, _ in self._new)
+        size = sum(len(part.keys) for part in new)
         kept, absorbed = [], []
         for entry, segment in sorted(held, key=lambda pair: pair[0].count):
             if size and entry.count <= _ABSORB * size:
@@ -210,4 +229,12 @@ class Publisher:
 
 
 def _joined(keys: Sequence[Keys]) -> Keys:
-    return np.concatenate([_NO_KEYS, *keys])
+    return np.unique(np.concatenate([_NO_KEYS, *keys]))
+
+
+def _depths(held: Sequence[tuple[Keys, int]], dead: Keys) -> dict[int, int]:
+    """Return how many units have their deepest vectors at each depth."""
+    counts: dict[int, int] = {}
+    for (keys, depth), hidden in zip(held, hidden_keys(held, dead), strict=True):
+        counts[depth] = counts.get(depth, 0) + len(keys) - int(among(keys, hidden).sum())
+    return {depth: count for depth, count in sorted(counts.items()) if count}

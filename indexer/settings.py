@@ -31,3 +31,5 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(default=_MIB, ge=1, description="larger files are counted, not indexed")
     include_vendored: bool = Field(default=False, description="index dependencies and build folders too")
     model: Path | None = Field(default=None, description="folder of another encoder model")
+    depth: int | None = Field(default=None, description="depth of the encoder for code; its deepest by default")
+    query_depth: int | None = Field(default=None, description="depth of the encoder for queries; its deepest")

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder
 from indexer.encoder.units import embed_text
-from indexer.errors import IndexIncompatible, UsageError
+from indexer.errors import UsageError
 from indexer.index import Index, View, load_encoder
 from indexer.lexical.tokens import terms
 from indexer.settings import Settings
 from indexer.store.interface import Keys
+from indexer.store.manifest import refuse_other_model
 from indexer.types import Unit
 from search.classes import QueryClass
 from search.collapse import collapse
@@ -50,7 +50,7 @@ class Engine:
     def __init__(self, index: Index, encoder: Encoder | None = None, settings: Settings | None = None) -> None:
         self._index = index
         self._encoder = encoder
-        self._settings = settings
+        self._settings = settings or Settings()
         self._understanding: tuple[View, Understanding] | None = None
 
     def search(
@@ -110,11 +110,9 @@ class Engine:
             if not keys:
                 raise UsageError(f"no unit of the index holds line {line} of {path}")
             own = keys[0]
-            blocks = view.store.blocks([own]).get(own)
-            if blocks:
-                vector = aggregate(np.stack([vector for _, vector in blocks]))
-            else:
-                vector = embed_text(self._load(view), view.store.units([own])[own].text, view.manifest.depth)
+            vector = view.vectors.vectors(np.array([own], dtype=np.int64))[0]
+            if not vector.any():
+                vector = self._embed(view, view.store.units([own])[own].text)
             clock.step("encode")
             found, cosines = view.vectors.search(vector, k + 1)
             kept = [(key, float(score)) for key, score in zip(found.tolist(), cosines, strict=True) if key != own][:k]
@@ -137,18 +135,21 @@ class Engine:
 
     def _load(self, view: View) -> Encoder:
         if self._encoder is None:
-            self._encoder = load_encoder(self._settings or Settings())
-        if self._encoder.fingerprint != view.manifest.fingerprint:
-            raise IndexIncompatible(
-                f"the index {self._index.folder} was made with another model than {self._encoder.name}; "
-                "remove the folder and index its sources again"
-            )
-        return self._encoder
+            self._encoder = load_encoder(self._settings)
+        encoder = self._encoder
+        refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, self._index.folder)
+        return encoder
 
     def _query_vector(self, view: View, asked: Asked) -> Any:
         if asked.mode is Mode.LEXICAL or not asked.text.strip() or not len(view.vectors):
             return None
-        return embed_text(self._load(view), asked.text, view.manifest.depth)
+        return self._embed(view, asked.text)
+
+    def _embed(self, view: View, text: str) -> Any:
+        """Return a text's vector, made at the deepest exit if nothing else is set: it finds code of every depth."""
+        encoder = self._load(view)
+        depth = self._settings.query_depth
+        return embed_text(encoder, text, encoder.depths[-1] if depth is None else depth)
 
 
 def _like(pool: Pool, asked: Asked, *, complete: bool) -> dict[int, tuple[str, ...]]:
@@ -156,8 +157,9 @@ def _like(pool: Pool, asked: Asked, *, complete: bool) -> dict[int, tuple[str, .
     keys = pool.keys.tolist()
     if complete or asked.allowed is not None or asked.mode is not Mode.HYBRID:
         return dict.fromkeys(keys, ())
+    ids = [head.id for head in pool.heads]
     rows = collapse(pool.heads)
-    return {keys[row]: tuple(pool.heads[other].id for other in others) for row, others in rows.items()}
+    return {keys[row]: tuple([ids[other] for other in others]) if others else () for row, others in rows.items()}
 
 
 def _listing(view: View, pool: Pool, asked: Asked, listed: Sequence[int], whole: bool) -> Keys:
@@ -178,13 +180,15 @@ def _hits(
     units = view.store.units(keys)
     places = {key: place for place, key in enumerate(pool.keys.tolist())}
     weights = rarity(view, asked.said)
-    blocks = view.store.blocks(keys) if asked.vector is not None else {}
+    lines = {key: _lines(asked.query, unit, weights) for key, unit in units.items()}
+    wordless = [key for key, found in lines.items() if not found]
+    blocks = view.store.blocks(wordless) if asked.vector is not None else {}
     hits = []
     for rank, key in enumerate(keys, offset + 1):
-        unit, place = units[key], places.get(key)
+        place = places.get(key)
         parts = {} if place is None else {name: float(values[place]) for name, values in pool.parts.items()}
-        lines = _lines(asked.query, unit, weights) or _best_block(blocks.get(key), asked.vector)
-        hits.append(_hit(rank, unit, parts, lines, like.get(key, ())))
+        shown = lines[key] or _best_block(blocks.get(key), asked.vector)
+        hits.append(_hit(rank, units[key], parts, shown, like.get(key, ())))
     return tuple(hits)
 
 

@@ -62,7 +62,8 @@ def _term_lines(
 ) -> list[int]:
     if not terms:
         return []
-    scores = [_score(terms.intersection(line_terms(line)), weights) for line in text.split("\n")]
+    found = [terms.intersection(line_terms(line)) for line in text.split("\n")]
+    scores = [_score(each, weights) if each else 0.0 for each in found]
     least = max(scores) * _SHARE_OF_BEST
     ranked = sorted((-score, line) for line, score in enumerate(scores) if score > 0 and score >= least)
     return [line for _, line in ranked[:limit]]

@@ -24,6 +24,7 @@ class StubEncoder:
         self.dimension = dimension
         self.depths = depths
         self.window = window
+        self.block_scorer: Vectors | None = None
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return words and marks, in lower case, with the characters at which they start."""

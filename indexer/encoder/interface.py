@@ -27,7 +27,7 @@ class Encoder(Protocol):
     """A model with one or more exits, all of whose vectors lie in one space.
 
     Vectors of different `fingerprint` must never be compared. `window` is how many tokens of text
-    one vector can cover.
+    one vector can cover, `block_scorer` (dimension,) what tells the blocks of a long text that matter, if there is one.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Encoder(Protocol):
     dimension: int
     depths: tuple[int, ...]
     window: int
+    block_scorer: Vectors | None
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of texts of any length, none dropped."""

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Ids, Tokens, Vectors
 from indexer.splitting.blocks import cut_blocks
 from indexer.types import Block
+
+# Tokens that a heading may take of a window.
+HEADING_TOKENS = 24
+# Parts of a path that a heading names: those nearest to the file.
+_HEADING_PARTS = 3
+_NOT_WORDS = re.compile(r"[\W_]+")
+
+
+def heading(path: str, symbol: str) -> str:
+    """Return the words that stand before a unit's text when it is encoded: its qualified name and where it lies.
+
+    The tokeniser divides them further. A path that names no file (a corpus record's id) says nothing.
+    """
+    parts = path.split("/")[-_HEADING_PARTS:] if "." in path.rpartition("/")[2] else []
+    return _NOT_WORDS.sub(" ", " ".join([symbol, *parts])).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +39,21 @@ class UnitPlan:
     token_ids: tuple[Ids, ...]
 
 
+def tokenise_units(encoder: Encoder, units: Sequence[tuple[str, str, str]]) -> list[tuple[Tokens, Ids]]:
+    """Return, for (path, symbol, text) of each unit, the tokens of its text and those of its heading."""
+    texts = encoder.tokenise([text for _, _, text in units])
+    headings = encoder.tokenise([heading(path, symbol) for path, symbol, _ in units])
+    # A window is for the text: a heading takes a tenth of it at most.
+    most = min(HEADING_TOKENS, encoder.window // 10)
+    return [(text, head.ids[:most]) for text, head in zip(texts, headings, strict=True)]
+
+
 def plan_unit(
-    encoder: Encoder, tokens: Tokens, text: str, start_line: int, cuts: Sequence[int], depth: int
+    encoder: Encoder, tokens: Tokens, head: Ids, text: str, start_line: int, cuts: Sequence[int], depth: int
 ) -> UnitPlan:
-    """Cut a tokenised unit into blocks that fit the encoder's window; nothing is dropped."""
-    blocks = cut_blocks(tokens.starts, text, start_line, cuts, encoder.window)
-    token_ids = tuple(tokens.ids[block.first : block.last] for block in blocks)
+    """Cut a tokenised unit into blocks that fit the encoder's window under its heading; nothing is dropped."""
+    blocks = cut_blocks(tokens.starts, text, start_line, cuts, encoder.window - len(head))
+    token_ids = tuple(np.concatenate([head, tokens.ids[block.first : block.last]]) for block in blocks)
     keys = tuple(block_key(encoder.fingerprint, depth, ids) for ids in token_ids)
     return UnitPlan(blocks, keys, token_ids)
 
@@ -39,7 +66,7 @@ def block_key(fingerprint: str, depth: int, ids: Ids) -> bytes:
 
 
 def embed_text(encoder: Encoder, text: str, depth: int) -> Vectors:
-    """Return the vector (dim,) of a text of any length, made as a unit's is."""
+    """Return the vector (dim,) of a text of any length without a heading, made as a unit's is."""
     tokens = encoder.tokenise([text])[0]
-    plan = plan_unit(encoder, tokens, text, 1, (), depth)
-    return aggregate(encoder.encode(plan.token_ids, depth))
+    plan = plan_unit(encoder, tokens, tokens.ids[:0], text, 1, (), depth)
+    return aggregate(encoder.encode(plan.token_ids, depth), encoder.block_scorer)

@@ -18,6 +18,7 @@ import tantivy
 from numpy.typing import NDArray
 
 from indexer.errors import EnvironmentFailed, IndexDamaged
+from indexer.keys import among
 from indexer.lexical.interface import FIELDS, LexicalDocument, Ranked
 
 # What a match in a field is worth beside one in the body. Measured on the development sets, BM25 alone, NDCG@10 on web
@@ -115,7 +116,7 @@ class TantivyIndex:
         while True:
             wanted = min(total, wanted * 4)
             found = self._collect(query, wanted)
-            allowed = np.isin(found.keys, within)
+            allowed = among(found.keys, within)
             if allowed.sum() >= limit or len(found.keys) < wanted or wanted == total:
                 return Ranked(found.keys[allowed][:limit], found.scores[allowed][:limit])
 

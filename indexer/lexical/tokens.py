@@ -14,6 +14,8 @@ import Stemmer
 from indexer.style.identifiers import split_identifier
 
 _WORDS = re.compile(r"\w+")
+# Every ASCII character that is in no word, as a space: cutting most texts so takes a quarter of the expression's time.
+_SPACES = {code: " " for code in range(128) if not _WORDS.match(chr(code))}
 
 # Words longer than this are hashes, keys or encoded bytes: one term each, cut to the same length.
 MAX_WORD = 100
@@ -26,7 +28,8 @@ class _Vocabulary(dict[str, str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stem = Stemmer.Stemmer("english").stemWord
+        # A cache of its own (the second argument is its size) takes the stemmer longer than stemming does.
+        self._stem = Stemmer.Stemmer("english", 0).stemWord
 
     def __missing__(self, word: str) -> str:
         if len(self) >= _CACHE_SIZE:
@@ -70,4 +73,4 @@ def terms(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Return the words of a text as written: runs of letters, digits and underscores."""
-    return _WORDS.findall(text)
+    return text.translate(_SPACES).split() if text.isascii() else _WORDS.findall(text)

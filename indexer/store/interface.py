@@ -78,9 +78,13 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UnitVectors:
-    """A unit's blocks with the key of each block's vector and, where new, the vector itself (dim,) float32."""
+    """A unit's blocks with the key of each block's vector and, where new, the vector itself (dim,) float32.
+
+    `depth` is that of the encoder at which all of them were made.
+    """
 
     unit: int
+    depth: int
     blocks: tuple[Block, ...]
     keys: tuple[bytes, ...]
     new: Mapping[bytes, NDArray[np.float32]]
@@ -128,7 +132,7 @@ class StoreReader(Protocol):
         """Return whole units by key, verified; raise IndexDamaged for a row that is gone or altered."""
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
-        """Return units without text by key; raise IndexDamaged for a row that is gone."""
+        """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
 
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""
@@ -179,8 +183,11 @@ class StoreWriter(Protocol):
     def publish(self, manifest: Manifest, removed: Iterable[int], change: SourceReport | Forgotten | None) -> None:
         """Move the generation: staged files become live, `removed` files go, in one transaction with `change`."""
 
-    def unencoded(self, after: int, limit: int) -> list[tuple[int, Unit]]:
-        """Return up to `limit` live units without vectors whose keys follow `after`, ascending."""
+    def shallower(self, depth: int, after: int, limit: int, *, useful: bool) -> list[tuple[int, Unit]]:
+        """Return up to `limit` live units whose keys follow `after`, ascending, without vectors of a depth or more.
+
+        `useful` asks for those that answer most questions only: functions, methods and classes outside tests.
+        """
 
     def unit_keys(self, file_keys: Sequence[int]) -> Keys:
         """Return the keys of the units of files, ascending."""
@@ -188,8 +195,8 @@ class StoreWriter(Protocol):
     def count_after(self, removed: Sequence[int]) -> int:
         """Return how many units will be live once what is staged is published and `removed` files are gone."""
 
-    def count_unencoded(self) -> tuple[int, int]:
-        """Return how many live units have no vectors, and their characters."""
+    def count_shallower(self, depth: int) -> int:
+        """Return how many live units have no vectors of a depth or more."""
 
     def known_vectors(self, keys: Sequence[bytes]) -> set[bytes]:
         """Return which block vectors are stored already."""
@@ -206,8 +213,8 @@ class StoreWriter(Protocol):
     def live(self) -> Iterator[tuple[int, int, Unit]]:
         """Yield (file key, unit key, unit) of everything live."""
 
-    def encoded(self, after: int, limit: int) -> list[int]:
-        """Return up to `limit` keys, following `after`, of live units that have vectors, ascending."""
+    def encoded(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return up to `limit` keys, following `after`, of live units that have vectors, ascending, and the depth."""
 
     def sweep(self) -> int:
         """Remove block vectors that no block uses; return how many."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from indexer.errors import EnvironmentFailed, IndexDamaged
+from indexer.errors import EnvironmentFailed, IndexDamaged, IndexIncompatible
 
 _CHUNK = 1 << 20
 
@@ -37,20 +37,22 @@ class DerivedFile(BaseModel):
 
 
 class VectorSegment(BaseModel):
-    """An immutable set of unit vectors: `count` of them, in `files`."""
+    """An immutable set of unit vectors: `count` of them, made at `depth` of the encoder, in `files`."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     count: int
+    depth: int
     files: tuple[DerivedFile, ...]
 
 
 class Manifest(BaseModel):
     """One published state of an index.
 
-    `encoded` of `documents` units have vectors; `recall` is recall@10 of the vector search against
-    exact search, measured when its largest segment was built (None: it is exact).
+    `model` is the encoder's name, `fingerprint` what tells it from others of that name. `depths` says how many of the
+    `documents` units have vectors, by the depth at which they were made; `recall` is recall@10 of the vector search
+    against exact search, measured when its largest segment was built (None: it is exact).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,14 +60,19 @@ class Manifest(BaseModel):
     generation: int
     created: str
     documents: int
-    encoded: int
+    depths: dict[int, int]
+    model: str
     fingerprint: str
-    depth: int
     lexical: str
     lexical_files: tuple[DerivedFile, ...]
     segments: tuple[VectorSegment, ...] = ()
     dead: DerivedFile | None = None
     recall: float | None = None
+
+    @property
+    def encoded(self) -> int:
+        """How many units have vectors."""
+        return sum(self.depths.values())
 
     def files(self) -> Iterator[DerivedFile]:
         """Yield every derived file of this generation."""
@@ -74,6 +81,15 @@ class Manifest(BaseModel):
             yield from segment.files
         if self.dead is not None:
             yield self.dead
+
+
+def refuse_other_model(manifest: Manifest, name: str, fingerprint: str, folder: Path) -> None:
+    """Raise IndexIncompatible, naming both, where an index was made with another model than this one."""
+    if manifest.fingerprint != fingerprint:
+        version = " in another version" if manifest.model == name else ""
+        raise IndexIncompatible(
+            f"the index {folder} was made with another model: {manifest.model}, and this is {name}{version}; {REINDEX}"
+        )
 
 
 def read_manifest(text: str) -> Manifest:

@@ -14,19 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import IndexDamaged
-from indexer.store.interface import FileRecord, Head, SourceReport, UnitVectors
+from indexer.store.interface import FileRecord, SourceReport, UnitVectors
 from indexer.store.manifest import REINDEX
 from indexer.store.schema import row_hash
 from indexer.types import Block, Kind, Skipped, SkipReason, Unit
 
-
-def head_of(row: Sequence[Any], file: tuple[str, str, str, int]) -> Head:
-    """Return a row of HEAD_COLUMNS as a value; the hash covers the text too and is not verified.
-
-    `file` is the repository, path and language of its file, and how many units it has.
-    """
-    key, unit_id, _, kind, symbol, start, end, documented, sketch = row
-    return Head(key, unit_id, *file[:3], kind, symbol, start, end, bool(documented), sketch, file[3])
+# Where UNIT_COLUMNS holds text: its hash is that of the same bytes as a blob, into which one bit can turn it.
+_TEXTS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 14)
 
 
 def unit_of(row: Sequence[Any]) -> Unit:
@@ -40,7 +34,7 @@ def unit_of(row: Sequence[Any]) -> Unit:
 
 def unit_is_whole(row: Sequence[Any]) -> bool:
     """Tell whether a row of UNIT_COLUMNS is what was written."""
-    return bool(row_hash((*row[:13], row[14])) == row[13])
+    return all(isinstance(row[at], str) for at in _TEXTS) and row_hash((*row[:13], row[14])) == row[13]
 
 
 def _damaged(row: Sequence[Any]) -> IndexDamaged:
@@ -53,12 +47,12 @@ def block_of(row: Sequence[Any]) -> tuple[Block, NDArray[np.float32]]:
     """Return a row of BLOCK_COLUMNS as a block and its vector; raise IndexDamaged if either is not what was written."""
     if not block_is_whole(row):
         raise IndexDamaged(f"the vector of a block of unit {row[0]} is damaged; {REINDEX}")
-    return Block(*row[2:6]), np.frombuffer(row[8], dtype=np.float16).astype(np.float32)
+    return Block(*row[2:6]), np.frombuffer(row[9], dtype=np.float16).astype(np.float32)
 
 
 def block_is_whole(row: Sequence[Any]) -> bool:
     """Tell whether a row of BLOCK_COLUMNS, vector included, is what was written."""
-    return bool(row_hash(row[:7]) == row[7] and row_hash((row[6], row[8])) == row[9])
+    return bool(row_hash(row[:8]) == row[8] and row_hash((row[7], row[9])) == row[10])
 
 
 def skipped_of(row: Sequence[Any]) -> Skipped:
@@ -117,18 +111,19 @@ def delete_files(connection: sqlite3.Connection, file_keys: Iterable[int]) -> No
 
 
 def insert_vectors(connection: sqlite3.Connection, unit: UnitVectors) -> None:
-    """Write a unit's blocks and their new vectors, as float16."""
+    """Write a unit's blocks, in place of those it had, and their new vectors, as float16."""
     stored = {key: vector.astype(np.float16).tobytes() for key, vector in unit.new.items()}
     connection.executemany(
         "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
         [(key, vector, row_hash((key, vector))) for key, vector in stored.items()],
     )
     rows = [
-        (unit.unit, ordinal, block.start_line, block.end_line, block.first, block.last, key)
+        (unit.unit, ordinal, block.start_line, block.end_line, block.first, block.last, unit.depth, key)
         for ordinal, (block, key) in enumerate(zip(unit.blocks, unit.keys, strict=True))
     ]
+    connection.execute("DELETE FROM blocks WHERE unit_key = ?", (unit.unit,))
     connection.executemany(
-        "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(*row, row_hash(row)) for row in rows]
+        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [(*row, row_hash(row)) for row in rows]
     )
 
 

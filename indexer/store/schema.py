@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import xxhash
 
 # Changes whenever an older version could misread the store; such an index is refused by name.
-FORMAT = 3
+FORMAT = 4
 # "Fthm": tells our files from other SQLite files.
 APPLICATION_ID = 0x4674686D
 
@@ -38,21 +38,24 @@ CREATE INDEX units_id ON units (unit_id);
 CREATE INDEX units_file ON units (file_key);
 CREATE TABLE blocks (
     unit_key INTEGER NOT NULL, ordinal INTEGER NOT NULL, start_line INTEGER NOT NULL,
-    end_line INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, vector_key BLOB NOT NULL,
-    row_hash INTEGER NOT NULL, PRIMARY KEY (unit_key, ordinal)
+    end_line INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, depth INTEGER NOT NULL,
+    vector_key BLOB NOT NULL, row_hash INTEGER NOT NULL, PRIMARY KEY (unit_key, ordinal)
 ) WITHOUT ROWID;
 CREATE TABLE vectors (vector_key BLOB PRIMARY KEY, vector BLOB NOT NULL, row_hash INTEGER NOT NULL);
 """
 
+# In the order of a Head's fields.
 HEAD_COLUMNS = (
-    "u.unit_key, u.unit_id, u.file_key, u.kind, u.symbol, u.start_line, u.end_line, u.docstring <> '', u.sketch"
+    "u.unit_key, u.unit_id, f.repository, f.path, f.language, u.kind, u.symbol, u.start_line, u.end_line, "
+    "u.docstring <> '', u.sketch, f.units"
 )
 UNIT_COLUMNS = (
     "u.unit_key, u.unit_id, f.repository, f.path, f.language, u.kind, u.symbol, u.signature, u.docstring, "
     "u.start_line, u.end_line, u.sketch, u.cuts, u.row_hash, u.text"
 )
 BLOCK_COLUMNS = (
-    "b.unit_key, b.ordinal, b.start_line, b.end_line, b.first, b.last, b.vector_key, b.row_hash, v.vector, v.row_hash"
+    "b.unit_key, b.ordinal, b.start_line, b.end_line, b.first, b.last, b.depth, b.vector_key, b.row_hash, "
+    "v.vector, v.row_hash"
 )
 
 

@@ -36,7 +36,6 @@ from indexer.store.rows import (
     block_of,
     delete_files,
     delete_source,
-    head_of,
     insert_file,
     insert_report,
     insert_vectors,
@@ -48,6 +47,12 @@ from indexer.types import Block, Skipped, Unit
 
 # Keys a statement: below SQLite's default limit of variables.
 _BATCH = 500
+# Units without vectors of a depth or more, and those that answer most questions.
+_SHALLOWER = "NOT EXISTS (SELECT 1 FROM blocks b WHERE b.unit_key = u.unit_key AND b.ordinal = 0 AND b.depth >= ?)"
+_USEFUL = (
+    "u.kind IN ('function', 'method', 'class') AND f.path NOT LIKE 'test%' AND f.path NOT LIKE '%/test%' "
+    "AND f.path NOT LIKE '%^_test.%' ESCAPE '^' AND f.path NOT LIKE '%.test.%'"
+)
 
 _T = TypeVar("_T")
 
@@ -88,20 +93,8 @@ class SqliteStore:
         return {key: unit_of(row) for key, row in self._by_key(UNIT_COLUMNS, keys).items()}
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
-        """Return units without text by key; raise IndexDamaged for a row that is gone."""
-        rows: dict[int, tuple[Any, ...]] = {}
-        files: dict[int, tuple[str, str, str, int]] = {}
-        with self._errors() as connection:
-            for batch in _batches(keys):
-                sql = f"SELECT {HEAD_COLUMNS} FROM units u WHERE u.unit_key IN ({_marks(batch)})"
-                rows.update((row[0], row) for row in connection.execute(sql, batch))
-            for batch in _batches(list({row[2] for row in rows.values()})):
-                sql = (
-                    f"SELECT file_key, repository, path, language, units FROM files WHERE file_key IN ({_marks(batch)})"
-                )
-                files.update((row[0], row[1:]) for row in connection.execute(sql, batch))
-        _refuse_missing([key for key in keys if key not in rows or rows[key][2] not in files])
-        return {key: head_of(rows[key], files[rows[key][2]]) for key in keys}
+        """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
+        return {key: Head._make(row) for key, row in self._by_key(HEAD_COLUMNS, keys).items()}
 
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""
@@ -123,7 +116,9 @@ class SqliteStore:
         """Yield (key, text) of the live units, or of those named, ascending by key."""
         if keys is not None:
             for batch in _batches([int(key) for key in np.sort(keys)]):
-                yield from ((row[0], row[1]) for row in self._rows_of("u.unit_key, u.text", batch))
+                sql = f"SELECT unit_key, text FROM units WHERE unit_key IN ({_marks(batch)}) ORDER BY unit_key"
+                with self._errors() as connection:
+                    yield from connection.execute(sql, batch).fetchall()
             return
         sql = "SELECT u.unit_key, u.text FROM units u JOIN files f USING (file_key) WHERE f.live = 1 ORDER BY 1"
         with self._errors() as connection:
@@ -226,14 +221,14 @@ class SqliteStore:
         """Yield (file key, unit key, unit) of everything live."""
         return self._units_where_live(1)
 
-    def encoded(self, after: int, limit: int) -> list[int]:
-        """Return up to `limit` keys, following `after`, of live units that have vectors, ascending."""
+    def encoded(self, after: int, limit: int) -> list[tuple[int, int]]:
+        """Return up to `limit` keys, following `after`, of live units that have vectors, ascending, and the depth."""
         sql = (
-            "SELECT u.unit_key FROM units u JOIN files f USING (file_key) WHERE f.live = 1 AND u.unit_key > ? "
-            "AND EXISTS (SELECT 1 FROM blocks b WHERE b.unit_key = u.unit_key) ORDER BY u.unit_key LIMIT ?"
+            "SELECT u.unit_key, b.depth FROM blocks b JOIN units u USING (unit_key) JOIN files f USING (file_key) "
+            "WHERE f.live = 1 AND b.ordinal = 0 AND u.unit_key > ? ORDER BY u.unit_key LIMIT ?"
         )
         with self._errors() as connection:
-            return [row[0] for row in connection.execute(sql, (after, limit))]
+            return [(row[0], row[1]) for row in connection.execute(sql, (after, limit))]
 
     def publish(self, manifest: Manifest, removed: Iterable[int], change: SourceReport | Forgotten | None) -> None:
         """Move the generation: staged files become live, `removed` files go, in one transaction with `change`."""
@@ -250,24 +245,23 @@ class SqliteStore:
             elif change is not None:
                 delete_source(connection, change.name)
 
-    def unencoded(self, after: int, limit: int) -> list[tuple[int, Unit]]:
-        """Return up to `limit` live units without vectors whose keys follow `after`, ascending."""
+    def shallower(self, depth: int, after: int, limit: int, *, useful: bool) -> list[tuple[int, Unit]]:
+        """Return up to `limit` live units whose keys follow `after`, ascending, without vectors of a depth or more.
+
+        `useful` asks for those that answer most questions only: functions, methods and classes outside tests.
+        """
         sql = (
             f"SELECT {UNIT_COLUMNS} FROM units u JOIN files f USING (file_key) WHERE f.live = 1 AND u.unit_key > ? "
-            "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.unit_key = u.unit_key) ORDER BY u.unit_key LIMIT ?"
+            f"AND {_SHALLOWER} {f'AND {_USEFUL} ' if useful else ''}ORDER BY u.unit_key LIMIT ?"
         )
         with self._errors() as connection:
-            return [(row[0], unit_of(row)) for row in connection.execute(sql, (after, limit))]
+            return [(row[0], unit_of(row)) for row in connection.execute(sql, (after, depth, limit))]
 
-    def count_unencoded(self) -> tuple[int, int]:
-        """Return how many live units have no vectors, and their characters."""
-        sql = (
-            "SELECT count(*), coalesce(sum(length(u.text)), 0) FROM units u JOIN files f USING (file_key) "
-            "WHERE f.live = 1 AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.unit_key = u.unit_key)"
-        )
+    def count_shallower(self, depth: int) -> int:
+        """Return how many live units have no vectors of a depth or more."""
+        sql = f"SELECT count(*) FROM units u JOIN files f USING (file_key) WHERE f.live = 1 AND {_SHALLOWER}"
         with self._errors() as connection:
-            count, characters = connection.execute(sql).fetchone()
-        return int(count), int(characters)
+            return int(connection.execute(sql, (depth,)).fetchone()[0])
 
     def unit_keys(self, file_keys: Sequence[int]) -> Keys:
         """Return the keys of the units of files, ascending."""

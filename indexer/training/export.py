@@ -1,14 +1,14 @@
-"""A BERT-like Sentence Transformers model to one ONNX file with int8 weights, without torch.
+"""A multi-exit model, or a BERT-like Sentence Transformers model, to a folder with int8 weights, without torch.
 
-`python -m indexer.training.export SOURCE TARGET` reads `model.safetensors`, `config.json` and
-`tokenizer.json` and writes a model folder that `OnnxEncoder` loads. The same input gives the same bytes.
+One small graph an exit, all of which read the same file of weights: cut at its depth, a graph maps no layer that it
+does not run. (One graph with several outputs runs whole, whichever output is asked for.) The same input gives the
+same bytes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
-from indexer.encoder.files import write_hashes
+from indexer.encoder.files import STATIC, WEIGHTS, graph_name, write_hashes
+from indexer.training.shape import Shape, read_shape
+from indexer.training.tokenizer import text_id, with_split_identifiers
+from indexer.training.trunk import trunk
 
 # GELU never falls below this; added to its output, the whole byte is used for what is above.
 _GELU_LEAST = np.float32(0.17001)
@@ -26,25 +29,20 @@ _GELU_LEAST = np.float32(0.17001)
 _LEAST = np.float32(1e-9)
 # Tokens of text a block may have: the base model was trained on 128 and holds up to 256.
 WINDOW = 254
+# Smaller weights stay in the graph; larger ones begin at a multiple of this in their file.
+_LEAST_OUTSIDE = 1_024
+_ALIGNED = 64
 _MICROSOFT = "com.microsoft"
 _FUSED = frozenset({"BiasGelu", "MatMulIntegerToFloat", "MultiHeadAttention", "SkipLayerNormalization"})
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The sizes of a BERT encoder."""
-
-    layers: int
-    hidden: int
-    heads: int
-    positions: int
-    epsilon: float
+Weights = Mapping[str, NDArray[np.float32]]
 
 
 class _Graph:
     """Nodes and weights of the model being written."""
 
-    def __init__(self, weights: dict[str, NDArray[np.float32]], shape: Shape, *, quantised: bool) -> None:
+    def __init__(self, weights: Weights, shape: Shape, *, quantised: bool) -> None:
         self.weights, self.shape, self.quantised = weights, shape, quantised
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
@@ -65,14 +63,16 @@ class _Graph:
         return self.weights[f"{prefix}.weight"], self.weights[f"{prefix}.bias"]
 
 
-def build(weights: dict[str, NDArray[np.float32]], shape: Shape, *, quantised: bool = True) -> onnx.ModelProto:
-    """Return a model from `ids` (n, tokens) int32, without padding, to `vectors` (n, hidden) of norm 1."""
+def build(weights: Weights, shape: Shape, depth: int, *, quantised: bool = True) -> onnx.ModelProto:
+    """Return a model from `ids` (n, tokens) int32, without padding, to `vectors` (n, hidden) of norm 1.
+
+    `weights` are named as `indexer.training.model` names them; an exit without any is a plain mean.
+    """
     graph = _Graph(weights, shape, quantised=quantised)
     state = _embeddings(graph)
-    for layer in range(shape.layers):
+    for layer in range(depth):
         state = _layer(graph, state, layer)
-    graph.node("ReduceMean", [state, graph.axis(1)], "mean", keepdims=0)
-    graph.node("LpNormalization", ["mean"], "vectors", axis=-1, p=2)
+    _exit(graph, state, depth)
     ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["n", "tokens"])
     out = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", shape.hidden])
     proto = helper.make_graph(graph.nodes, "encoder", [ids], [out], list(graph.constants.values()))
@@ -80,10 +80,50 @@ def build(weights: dict[str, NDArray[np.float32]], shape: Shape, *, quantised: b
     return helper.make_model(proto, opset_imports=opsets, ir_version=10, producer_name="fathom")
 
 
+class _WeightFile:
+    """The file in which large weights lie, each once, however many graphs name it."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self._places: dict[bytes, tuple[int, int]] = {}
+
+    def move(self, model: onnx.ModelProto) -> None:
+        """Take a model's large weights out of it and leave their places."""
+        for tensor in model.graph.initializer:
+            raw = tensor.raw_data
+            if len(raw) < _LEAST_OUTSIDE:
+                continue
+            if raw not in self._places:
+                self.content.extend(bytes(-len(self.content) % _ALIGNED))
+                self._places[raw] = (len(self.content), len(raw))
+                self.content.extend(raw)
+            offset, length = self._places[raw]
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
+            for key, value in (("location", WEIGHTS), ("offset", offset), ("length", length)):
+                tensor.external_data.add(key=key, value=str(value))
+
+
+def _exit(graph: _Graph, state: str, depth: int) -> None:
+    """Pool the tokens' states and project them: a head works on one vector a text, so it stays in float."""
+    name, prefix = f"e{depth}", f"exits.{depth}"
+    pooled = graph.node("ReduceMean", [state, graph.axis(1)], f"{name}.mean", keepdims=0)
+    if f"{prefix}.head.weight" in graph.weights:
+        weight, _ = graph.parameters(f"{prefix}.score")
+        graph.node("MatMul", [state, graph.constant(f"{name}.score", weight.T)], f"{name}.scores")
+        graph.node("Softmax", [f"{name}.scores"], f"{name}.shares", axis=1)
+        graph.node("Mul", [state, f"{name}.shares"], f"{name}.shared")
+        weighted = graph.node("ReduceSum", [f"{name}.shared", graph.axis(1)], f"{name}.weighted", keepdims=0)
+        both = graph.node("Concat", [pooled, weighted], f"{name}.both", axis=1)
+        weight, bias = graph.parameters(f"{prefix}.head")
+        product = graph.node("MatMul", [both, graph.constant(f"{name}.head", weight.T)], f"{name}.product")
+        pooled = graph.node("Add", [product, graph.constant(f"{name}.bias", bias)], f"{name}.sum")
+    graph.node("LpNormalization", [pooled], "vectors", axis=-1, p=2)
+
+
 def _embeddings(graph: _Graph) -> str:
     weights = graph.weights
-    words = weights["embeddings.word_embeddings.weight"]
-    places = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
+    words, places = weights["words.weight"], weights["places.weight"]
     if graph.quantised:
         scales = np.maximum(np.abs(words).max(axis=1, keepdims=True), _LEAST) / np.float32(127)
         graph.node("Gather", [graph.constant("words", np.rint(words / scales).astype(np.int8)), "ids"], "words.q")
@@ -98,30 +138,24 @@ def _embeddings(graph: _Graph) -> str:
     held = graph.constant("places", places[: WINDOW + 2])
     graph.node("Slice", [held, graph.constant("first", np.array([0])), "length", graph.axis(0)], "places.v")
     graph.node("Add", ["words.v", "places.v"], "embedded")
-    gamma, beta = graph.parameters("embeddings.LayerNorm")
+    gamma, beta = graph.parameters("norm")
     inputs = ["embedded", graph.constant("state0.gamma", gamma), graph.constant("state0.beta", beta)]
     return graph.node("LayerNormalization", inputs, "state0", epsilon=graph.shape.epsilon, axis=-1)
 
 
 def _layer(graph: _Graph, state: str, layer: int) -> str:
-    prefix, name = f"encoder.layer.{layer}", f"l{layer}"
-    attended = _attention(graph, state, f"{prefix}.attention.self", name)
-    out = _linear(graph, attended, *graph.parameters(f"{prefix}.attention.output.dense"), f"{name}.out")
-    middle = _skip_norm(graph, out, state, f"{prefix}.attention.output.LayerNorm", f"{name}.middle")
-    weight, bias = graph.parameters(f"{prefix}.intermediate.dense")
-    inner = _linear(graph, middle, weight, None, f"{name}.up")
-    active = graph.node("BiasGelu", [inner, graph.constant(f"{name}.up.b", bias)], f"{name}.gelu")
-    outer = _linear(graph, active, *graph.parameters(f"{prefix}.output.dense"), f"{name}.down", least=_GELU_LEAST)
-    return _skip_norm(graph, outer, middle, f"{prefix}.output.LayerNorm", f"{name}.state")
-
-
-def _attention(graph: _Graph, state: str, prefix: str, name: str) -> str:
-    parts = [graph.parameters(f"{prefix}.{part}") for part in ("query", "key", "value")]
-    weight, bias = (np.concatenate(values) for values in zip(*parts, strict=True))
-    joined = _linear(graph, state, weight, bias, f"{name}.qkv")
+    prefix, name = f"layers.{layer}", f"l{layer}"
+    joined = _linear(graph, state, *graph.parameters(f"{prefix}.qkv"), f"{name}.qkv")
     names = [f"{name}.{part}" for part in "qkv"]
     graph.nodes.append(helper.make_node("Split", [joined], names, name=f"{name}.parts", axis=-1, num_outputs=3))
-    return graph.node("MultiHeadAttention", names, f"{name}.attended", num_heads=graph.shape.heads)
+    attended = graph.node("MultiHeadAttention", names, f"{name}.attended", num_heads=graph.shape.heads)
+    out = _linear(graph, attended, *graph.parameters(f"{prefix}.out"), f"{name}.out")
+    middle = _skip_norm(graph, out, state, f"{prefix}.out_norm", f"{name}.middle")
+    weight, bias = graph.parameters(f"{prefix}.up")
+    inner = _linear(graph, middle, weight, None, f"{name}.up")
+    active = graph.node("BiasGelu", [inner, graph.constant(f"{name}.up.b", bias)], f"{name}.gelu")
+    outer = _linear(graph, active, *graph.parameters(f"{prefix}.down"), f"{name}.down", least=_GELU_LEAST)
+    return _skip_norm(graph, outer, middle, f"{prefix}.down_norm", f"{name}.state")
 
 
 def _skip_norm(graph: _Graph, source: str, skip: str, prefix: str, name: str) -> str:
@@ -210,58 +244,53 @@ def quantise(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.
     return np.rint(weight / scales[:, None]).astype(np.int8), scales.astype(np.float32)
 
 
-def read_shape(config: dict[str, Any]) -> Shape:
-    """Return the sizes that a Hugging Face `config.json` names."""
-    return Shape(
-        layers=config["num_hidden_layers"],
-        hidden=config["hidden_size"],
-        heads=config["num_attention_heads"],
-        positions=config["max_position_embeddings"],
-        epsilon=config["layer_norm_eps"],
-    )
-
-
-def export(source: Path, target: Path, name: str, *, quantised: bool = True) -> None:
-    """Write the model folder `target` from the Sentence Transformers model in `source`."""
-    weights = load_file(source / "model.safetensors")
+def export_base(source: Path, target: Path, name: str, *, quantised: bool = True) -> None:
+    """Write the model folder `target` from the Sentence Transformers model in `source`: one exit, its last layer."""
     shape = read_shape(json.loads((source / "config.json").read_text()))
-    write_folder(target, build(weights, shape, quantised=quantised), shape, source / "tokenizer.json", name)
+    weights = trunk(load_file(source / "model.safetensors"), shape)
+    write_folder(target, weights, shape, [shape.layers], source / "tokenizer.json", name, quantised=quantised)
 
 
-def write_folder(target: Path, model: onnx.ModelProto, shape: Shape, tokenizer: Path, name: str) -> None:
-    """Write a model folder: the graph, its tokenizer without truncation, what it is, and all hashes."""
+def write_folder(
+    target: Path,
+    weights: Weights,
+    shape: Shape,
+    depths: Sequence[int],
+    tokenizer: Path,
+    name: str,
+    *,
+    static: NDArray[np.float32] | None = None,
+    block_scorer: Sequence[float] | None = None,
+    quantised: bool = True,
+) -> None:
+    """Write a model folder: the graph, the token table of exit 0, the tokenizer, what the model is, and all hashes.
+
+    `static` (words, hidden) gives the model an exit 0, `block_scorer` (hidden,) its attention to blocks.
+    """
     target.mkdir(parents=True, exist_ok=True)
-    onnx.save_model(model, target / "model.onnx")
-    text = json.loads(tokenizer.read_text(encoding="utf-8"))
-    text["truncation"] = text["padding"] = None
+    for path in (*target.glob(graph_name("*")), target / STATIC):
+        path.unlink(missing_ok=True)
+    outside = _WeightFile()
+    for depth in depths:
+        model = build(weights, shape, depth, quantised=quantised)
+        outside.move(model)
+        (target / graph_name(depth)).write_bytes(model.SerializeToString(deterministic=True))
+    (target / WEIGHTS).write_bytes(outside.content)
+    if static is not None:
+        scales = np.maximum(np.abs(static).max(axis=1, keepdims=True), _LEAST) / np.float32(127)
+        whole = np.rint(static / scales).astype(np.int8)
+        np.savez(target / STATIC, table=whole, scales=scales.astype(np.float32), allow_pickle=False)
+    text = with_split_identifiers(json.loads(tokenizer.read_text(encoding="utf-8")))
     (target / "tokenizer.json").write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
-    config = {
+    config: dict[str, Any] = {
         "name": name,
         "dimension": shape.hidden,
-        "depths": [shape.layers],
+        "depths": [*([0] if static is not None else []), *depths],
         "window": min(WINDOW, shape.positions - 2),
         "start_id": text_id(text, "[CLS]"),
         "end_id": text_id(text, "[SEP]"),
     }
+    if block_scorer is not None:
+        config["block_scorer"] = [round(float(value), 6) for value in block_scorer]
     (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     write_hashes(target)
-
-
-def text_id(tokenizer: dict[str, Any], token: str) -> int:
-    """Return the id of a token in a `tokenizer.json`."""
-    return int(tokenizer["model"]["vocab"][token])
-
-
-def main() -> None:
-    """Export from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--name", default="all-MiniLM-L6-v2")
-    parser.add_argument("--float", action="store_true", help="keep float32 weights, for comparison")
-    arguments = parser.parse_args()
-    export(arguments.source, arguments.target, arguments.name, quantised=not arguments.float)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,4 +19,4 @@ class ExactSearcher:
         """Return the positions of the `limit` nearest vectors to `query` (dim,)."""
         if limit >= len(self._vectors):
             return np.arange(len(self._vectors))
-        return np.argpartition(self._vectors @ query, -limit)[-limit:]
+        return np.argpartition(np.vecdot(self._vectors, query), -limit)[-limit:]

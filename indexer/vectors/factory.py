@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.vectors.exact import ExactSearcher
-from indexer.vectors.index import SegmentedIndex
+from indexer.vectors.index import SearchedSegment, SegmentedIndex
 from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors
 from indexer.vectors.segments import Part, Segment, chunks, read_segment, write_segment
 
@@ -34,10 +34,14 @@ def searcher(segment: Segment) -> SegmentSearcher:
     return FaissSearcher(segment)
 
 
-def open_vectors(folders: Sequence[Path], dead: Keys) -> VectorIndex:
-    """Open the segments of a generation as one index."""
-    segments = [read_segment(folder) for folder in folders]
-    return SegmentedIndex([(segment, searcher(segment)) for segment in segments], dead)
+def open_vectors(folders: Sequence[tuple[Path, int]], dead: Keys) -> VectorIndex:
+    """Open the segments of a generation, each in its folder and of its depth, as one index."""
+    return SegmentedIndex([searched(read_segment(folder), depth) for folder, depth in folders], dead)
+
+
+def searched(segment: Segment, depth: int = 0) -> SearchedSegment:
+    """Return a segment with the best searcher that can be had for it."""
+    return SearchedSegment(segment, searcher(segment), depth)
 
 
 def build_segment(folder: Path, parts: Sequence[Part]) -> Segment:
@@ -52,7 +56,7 @@ def build_segment(folder: Path, parts: Sequence[Part]) -> Segment:
 
 def measure_recall(segment: Segment) -> float:
     """Return recall@10 of the segment's search against exact search, its own vectors as queries."""
-    index = SegmentedIndex([(segment, searcher(segment))], np.empty(0, np.int64))
+    index = SegmentedIndex([searched(segment)], np.empty(0, np.int64))
     sample = np.unique(np.linspace(0, len(segment.keys) - 1, _RECALL_QUERIES).astype(np.int64))
     queries = segment.vectors[sample].astype(np.float32)
     hits = 0

@@ -6,6 +6,8 @@ scanned whole, so a segment needs no clusters and its answers do not depend on t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
@@ -45,9 +47,21 @@ class FaissSearcher:
     def nearest(self, query: Vectors, limit: int) -> NDArray[np.int64]:
         """Return positions of likely nearest vectors to `query` (dim,), at least `limit` if there are so many."""
         wanted = max(_MINIMUM_CANDIDATES, _FACTOR * limit)
-        _, found = self._index.search(query[np.newaxis], min(wanted, self._index.ntotal))
+        with _one_thread():
+            _, found = self._index.search(query[np.newaxis], min(wanted, self._index.ntotal))
         positions: NDArray[np.int64] = found[0]
         return positions[positions >= 0]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let this thread's search run in itself: a second core saves little, and where it is busy all wait for it."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _encode(segment: Segment) -> faiss.Index:

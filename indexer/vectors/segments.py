@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,22 @@ def chunks(segment: Segment) -> Iterator[tuple[int, Vectors]]:
         yield start, segment.vectors[start : start + CHUNK].astype(np.float32)
 
 
+def single(vectors: NDArray[np.float16], positions: Keys) -> Vectors:
+    """Return the vectors (n, dim) at some positions as float32, by a table: numpy's conversion takes twice as long."""
+    return _singles().take(vectors.take(positions, axis=0).view(np.uint16))
+
+
+@cache
+def _singles() -> Vectors:
+    """Return every float16, by its bits, as float32."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
 def read_segment(folder: Path) -> Segment:
     """Open a segment; raise IndexDamaged if its files do not fit together."""
     try:
         keys = np.load(folder / KEYS_FILE, allow_pickle=False)
-        vectors = np.load(folder / VECTORS_FILE, mmap_mode="r", allow_pickle=False)
+        vectors = np.load(folder / VECTORS_FILE, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise IndexDamaged(f"the vector segment {folder} cannot be read: {error}") from error
     shaped = keys.ndim == 1 and vectors.ndim == 2 and len(keys) == len(vectors)

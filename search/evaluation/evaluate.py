@@ -87,7 +87,7 @@ def _texts(
     stripped: bool,
 ) -> SetReport:
     with text_index(texts, settings, encoder, stripped=stripped, report=report) as index:
-        engine = Engine(index, encoder)
+        engine = Engine(index, encoder, settings)
         judged = {}
         for name, system in systems.items():
             run = dict(_asked(engine, system, texts.queries, path_of, report, name))
@@ -118,7 +118,7 @@ def _repositories(
         line_relevance |= _units_of(index, here)
         with index.view() as view:
             units += view.manifest.documents
-        engine = Engine(index, encoder)
+        engine = Engine(index, encoder, settings)
         texts = {key: question.text for key, question in here.items()}
         for name, system in systems.items():
             label = f"{source.repository}, {name}"

@@ -64,7 +64,8 @@ def _row(text: Text, *, stripped: bool) -> dict[str, object]:
 
 def _folder(settings: Settings, name: str, encoder: Encoder, content: str) -> Path:
     digest = hashlib.blake2b(
-        f"{FORMAT}\0{encoder.fingerprint}\0{content}".encode("utf-8", "surrogatepass"), digest_size=8
+        f"{FORMAT}\0{encoder.fingerprint}\0{settings.depth}\0{content}".encode("utf-8", "surrogatepass"),
+        digest_size=8,
     )
     return settings.cache / "eval" / f"{name}-{digest.hexdigest()}"
 

@@ -64,7 +64,7 @@ class Candidates:
     @cached_property
     def seeds(self) -> Mapping[int, str]:
         """The texts of the likeliest candidates, by row, in the order of the rows; of a huge one its beginning."""
-        likeliest = sorted(range(len(self.heads)), key=lambda row: (-self.likelihood[row], self.heads[row].id))
+        likeliest = best_first(self.likelihood, self.heads)
         rows = np.array(sorted(likeliest[:SEEDS]), dtype=np.int64)
         return {row: text[:_SEED_CHARS] for row, text in sorted(self.texts(rows).items())}
 
@@ -72,6 +72,17 @@ class Candidates:
     def seed_terms(self) -> Mapping[int, list[str]]:
         """The terms of the seeds' texts, in order."""
         return {row: terms(text) for row, text in self.seeds.items()}
+
+    def by_path(self, value: Callable[[str], float]) -> Scores:
+        """Return what follows from each candidate's path, worked out once for all units of a file."""
+        values = {path: value(path) for path in {head.path for head in self.heads}}
+        return np.array([values[head.path] for head in self.heads])
+
+
+def best_first(scores: Scores, heads: Sequence[Head]) -> list[int]:
+    """Return the rows in falling order of score; ties are broken by unit id."""
+    keyed = zip((-scores).tolist(), [head.id for head in heads], range(len(heads)), strict=True)
+    return [row for _, _, row in sorted(keyed)]
 
 
 def file_numbers(heads: Sequence[Head]) -> Rows:

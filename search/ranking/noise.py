@@ -18,4 +18,4 @@ def signal(candidates: Candidates) -> Scores:
     """Return 1 for a candidate under a path of tests or examples, unless the query asks for them."""
     if candidates.terms & _ASKED:
         return np.zeros(len(candidates.heads))
-    return np.array([float(_NOISE.search(head.path) is not None) for head in candidates.heads])
+    return candidates.by_path(lambda path: float(_NOISE.search(path) is not None))

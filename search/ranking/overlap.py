@@ -16,10 +16,11 @@ def share_of_name(own: Set[str], query: Set[str]) -> float:
     return len(own & query) / max(1, min(_LEAST_TERMS, len(query)), len(own))
 
 
-def share_of_query(own: Set[str], rarity: Mapping[str, float]) -> float:
+def share_of_query(own: frozenset[str], rarity: Mapping[str, float]) -> float:
     """Return the share of what the query says, each term by its rarity, that a name says too."""
-    total = sum(rarity.values())
-    return sum(rarity[term] for term in sorted(own & rarity.keys())) / total if total else 0.0
+    shared = own.intersection(rarity)
+    total = sum(rarity.values()) if shared else 0.0
+    return sum(rarity[term] for term in sorted(shared)) / total if total else 0.0
 
 
 @lru_cache(maxsize=20_000)

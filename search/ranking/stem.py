@@ -1,7 +1,5 @@
 """Signal: how much of the file's own name the query says."""
 
-import numpy as np
-
 from search.ranking.candidates import Candidates, Scores
 from search.ranking.overlap import name_terms, share_of_name
 
@@ -9,7 +7,7 @@ from search.ranking.overlap import name_terms, share_of_name
 def signal(candidates: Candidates) -> Scores:
     """Return, for each candidate, the share of its file name's terms that the query has."""
     query = candidates.terms
-    return np.array([share_of_name(name_terms(_stem(head.path)), query) for head in candidates.heads])
+    return candidates.by_path(lambda path: share_of_name(name_terms(_stem(path)), query))
 
 
 def _stem(path: str) -> str:

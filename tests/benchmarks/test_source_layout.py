@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import sources
 from indexer.errors import EnvironmentFailed
+from indexer.training import packages
 from search.evaluation.sources import Source, lies_at
 
 
@@ -49,8 +50,8 @@ def tar_of(path, entries, special=(), mode="w:gz"):
 
 def archive_of(tmp_path, kind, entries):
     if kind == "zip":
-        return sources._zip(zip_of(tmp_path / "a.zip", entries))
-    return sources._tar(tar_of(tmp_path / "a.tar.gz", entries), strip=0)
+        return packages.read_zip(zip_of(tmp_path / "a.zip", entries))
+    return packages.read_tar(tar_of(tmp_path / "a.tar.gz", entries), strip=0)
 
 
 @pytest.fixture
@@ -58,7 +59,8 @@ def fetched(monkeypatch):
     """Let a registry give these files."""
 
     def give(files):
-        monkeypatch.setitem(sources._FETCH, "pypi", lambda source, scratch: iter(files))
+        registry = packages.Registry(lambda order: order.scratch, lambda wanted, archive, choose: iter(files))
+        monkeypatch.setitem(packages.REGISTRIES, "pypi", registry)
 
     return give
 
@@ -79,19 +81,19 @@ def test_names_that_lead_elsewhere_are_left_out(tmp_path, kind):
 @pytest.mark.parametrize("strip", [0, 1, 2])
 def test_stripping_leaves_out_the_same(tmp_path, strip):
     path = tar_of(tmp_path / "a.tar.gz", dict.fromkeys(HOSTILE, b"hostile") | {"./p/q/a.py": b"good"})
-    assert list(sources._tar(path, strip)) == [("p/q/a.py".split("/", strip)[-1], b"good")]
+    assert list(packages.read_tar(path, strip)) == [("p/q/a.py".split("/", strip)[-1], b"good")]
 
 
 def test_what_is_stripped_whole_has_no_name(tmp_path):
     path = tar_of(tmp_path / "a.tar.gz", {"package.json": b"x", "package/a.js": b"y"})
-    assert list(sources._tar(path, strip=1)) == [("a.js", b"y")]
+    assert list(packages.read_tar(path, strip=1)) == [("a.js", b"y")]
 
 
 def test_a_prefix_hides_no_hostile_name(tmp_path):
     path = zip_of(
         tmp_path / "m.zip", {"m@v1/a.go": b"a", "m@v1//etc/up.go": b"b", "m@v1/../up.go": b"c", "other/b.go": b"d"}
     )
-    assert dict(sources._zip(path, prefix="m@v1/")) == {"a.go": b"a", "other/b.go": b"d"}
+    assert dict(packages.read_zip(path, prefix="m@v1/")) == {"a.go": b"a", "other/b.go": b"d"}
 
 
 def test_links_folders_and_devices_are_left_out(tmp_path):
@@ -103,23 +105,14 @@ def test_links_folders_and_devices_are_left_out(tmp_path):
         ("a/folder", tarfile.DIRTYPE, ""),
     ]
     packed = tar_of(tmp_path / "a.tar.gz", {"a/good.py": b"good"}, special)
-    assert list(sources._tar(packed, strip=0)) == [("a/good.py", b"good")]
+    assert list(packages.read_tar(packed, strip=0)) == [("a/good.py", b"good")]
     zipped = zip_of(tmp_path / "a.zip", {"good.py": b"good", "folder/": b""}, [("soft.py", "/etc/passwd")])
-    assert list(sources._zip(zipped)) == [("good.py", b"good")]
-
-
-def test_links_of_an_unpacked_folder_are_left_out(tmp_path):
-    folder = tmp_path / "vendor" / "a"
-    (folder / "src").mkdir(parents=True)
-    (folder / "src" / "lib.rs").write_bytes(b"good")
-    (folder / "secret.rs").symlink_to("/etc/passwd")
-    assert list(sources._folder(folder)) == [("src/lib.rs", b"good")]
-    assert list(sources._folder(tmp_path / "nothing")) == []
+    assert list(packages.read_zip(zipped)) == [("good.py", b"good")]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_an_archive_that_grows_too_large_is_not_written(tmp_path, target, fetched, monkeypatch, kind):
-    monkeypatch.setattr(sources, "_MAX_BYTES", 3 << 20)
+    monkeypatch.setattr(packages, "MAX_BYTES", 3 << 20)
     files = archive_of(tmp_path, kind, {f"a{n}.py": bytes(1 << 20) for n in range(4)})
     fetched(files)
     with pytest.raises(EnvironmentFailed, match="unpacks to more than 3 MB"):
@@ -131,7 +124,7 @@ def test_a_size_that_is_a_lie_is_not_written(tmp_path, target, fetched):
     path = zip_of(tmp_path / "a.zip", {"a.py": bytes(9_000)})
     content = path.read_bytes()
     path.write_bytes(content.replace((9_000).to_bytes(4, "little"), (90).to_bytes(4, "little")))
-    fetched(sources._zip(path))
+    fetched(packages.read_zip(path))
     with pytest.raises(EnvironmentFailed, match="shapes"):
         sources.lay_out(source(), target)
     assert not target.exists()
@@ -144,7 +137,7 @@ def test_a_damaged_archive_is_said_with_its_source(tmp_path, target, fetched, ki
     entries = {f"a{n}.py": b"%d" % n * 5_000 for n in range(20)}
     whole = zip_of(path, entries) if kind == "zip" else tar_of(path, entries, mode=f"w:{kind}")
     path.write_bytes(whole.read_bytes()[:-40] if damage == "cut" else b"<html>not found</html>")
-    fetched(sources._zip(path) if kind == "zip" else sources._tar(path, 0))
+    fetched(packages.read_zip(path) if kind == "zip" else packages.read_tar(path, 0))
     with pytest.raises(EnvironmentFailed, match="the source shapes cannot be had"):
         sources.lay_out(source(), target)
     assert not target.exists()
@@ -199,7 +192,8 @@ def test_nothing_under_what_is_included_is_said(target, fetched):
 def test_what_lies_there_is_not_fetched_again(target, fetched, monkeypatch):
     fetched(FILES)
     assert sources.lay_out(source(), target)
-    monkeypatch.setitem(sources._FETCH, "pypi", lambda *_: pytest.fail("fetched again"))
+    again = packages.Registry(lambda _: pytest.fail("fetched again"), lambda *_: iter(()))
+    monkeypatch.setitem(packages.REGISTRIES, "pypi", again)
     assert not sources.lay_out(source(), target)
 
 
@@ -240,7 +234,7 @@ def test_a_failure_half_way_leaves_the_old_version(target, fetched):
 )
 def test_a_client_that_fails_is_said_with_the_source(tmp_path, command, word):
     with pytest.raises(EnvironmentFailed) as raised:
-        sources._client(source(), command, tmp_path)
+        packages.client(source(), command, tmp_path)
     assert str(raised.value).startswith("the source shapes cannot be had: ")
     assert word in str(raised.value)
     assert raised.value.exit_code == 5
@@ -248,19 +242,19 @@ def test_a_client_that_fails_is_said_with_the_source(tmp_path, command, word):
 
 def test_a_client_works_in_its_folder_and_its_words_are_read(tmp_path):
     (tmp_path / "here").write_text("")
-    assert sources._client(source(), ["ls"], tmp_path) == "here\n"
+    assert packages.client(source(), ["ls"], tmp_path) == "here\n"
 
 
 def test_a_client_that_brings_nothing_is_said_with_the_source(tmp_path):
     with pytest.raises(EnvironmentFailed, match=r"the source shapes cannot be had: no \*\.whl came"):
-        sources._only(source(), tmp_path, "*.whl")
+        packages.only(source(), tmp_path, "*.whl")
     for name in ("b.whl", "a.whl", "c.txt"):
         (tmp_path / name).write_text("")
-    assert sources._only(source(), tmp_path, "*.whl").name == "a.whl"
+    assert packages.only(source(), tmp_path, "*.whl").name == "a.whl"
 
 
 def test_every_registry_that_a_source_may_name_has_a_client():
-    assert set(Source.model_fields["registry"].annotation.__args__) == sources._FETCH.keys()
+    assert set(Source.model_fields["registry"].annotation.__args__) == packages.REGISTRIES.keys()
 
 
 def test_the_program_lays_out_every_source_of_a_set(target, fetched, small_sets, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,6 @@
 """A process that indexes a changing tree until it is killed, or ends itself after one named step. No test is here.
 
-Run as `crashing.py kill|steps|limit|disk FOLDER SEED NUMBER`, with the folders of the tests in PYTHONPATH. It says one JSON
+Run as `crashing.py kill|deepen|steps|limit|disk FOLDER SEED NUMBER`, with the folders of the tests in PYTHONPATH. It says one JSON
 line a round. NUMBER is how many rounds of kills there are, or 1 for a few steps and 0 for all.
 """
 
@@ -10,6 +10,7 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 import traceback
@@ -55,7 +56,7 @@ def say(**entry):
 def publish_often():
     states.hasten(setattr)
     pipeline_module._FIRST_PUBLISH_SECONDS = 0.0
-    pipeline_module._ENCODE_UNITS = 8
+    pipeline_module._ENCODE_UNITS = pipeline_module._STATIC_UNITS = 8
 
 
 def acknowledge(base, manifest, mode="a"):
@@ -126,6 +127,70 @@ def kill(base, seed, rounds):
         say(
             round=number, acknowledged=acknowledged, failed=status_of(forked(functools.partial(check_after_kill, base)))
         )
+
+
+class SlowEncoder(states.CountingEncoder):
+    """Takes its time, so that a kill comes in the middle."""
+
+    def encode(self, token_ids, depth):
+        time.sleep(0.02)
+        return super().encode(token_ids, depth)
+
+
+def bring_down(base, encoder):
+    indexer.index.deepen(base / "index", states.settings(base / "index"), encoder)
+
+
+def deep_units(base):
+    """How many units are stored at the deepest exit."""
+    connection = sqlite3.connect(base / "index" / "store.sqlite3")
+    count = connection.execute("SELECT count(DISTINCT unit_key) FROM blocks WHERE depth = 6").fetchone()[0]
+    connection.close()
+    return count
+
+
+def check_deepening(base):
+    """Check what a killed run of deepening left: complete at any moment."""
+    manifest, units = states.check(base / "index")
+    assert manifest.encoded == manifest.documents == len(units)
+
+
+def finish_deepening(base, done):
+    """Go on where it was; then the index is as if it had been built deep."""
+    encoder = states.CountingEncoder()
+    bring_down(base, encoder)
+    assert encoder.blocks == states.check(base / "index")[0].documents - done, "a unit was encoded again"
+    states.assert_same(base / "index", base / "direct")
+    with states.writing(base / "index", states.settings(base / "index"), encoder):
+        pass
+    states.assert_nothing_left_over(base / "index")
+
+
+def deepen(base, seed, rounds):
+    """Kill the process that deepens an index at random moments; start anew whenever all is deep."""
+    publish_often()
+    indexer.index._DEEPEN_SECONDS, indexer.index._RETRY_SECONDS = 0.2, 0.0
+    chance, encoder = states.chances(seed), states.CountingEncoder()
+    (base / "tree").mkdir()
+    for number in range(60):
+        (base / "tree" / f"f{number}.py").write_text(states.text_of(f"w{number}", 2))
+    source = states.folder_source(base / "tree")
+    states.update(base / "shallow", [source], encoder, depth=0)
+    states.update(base / "direct", [source], encoder)
+    for number in range(rounds):
+        if not (base / "index").exists():
+            shutil.copytree(base / "shallow", base / "index")
+        before = deep_units(base)
+        child = forked(functools.partial(bring_down, base, SlowEncoder()))
+        time.sleep(chance.uniform(0.0, 0.5))
+        os.kill(child, signal.SIGKILL)
+        killed = status_of(child) == -signal.SIGKILL
+        failed = status_of(forked(functools.partial(check_deepening, base)))
+        done = deep_units(base)
+        if done == 120 or number == rounds - 1:
+            failed = failed or status_of(forked(functools.partial(finish_deepening, base, done)))
+            shutil.rmtree(base / "index")
+        say(round=number, killed=killed, before=before, done=done, failed=failed or done < before)
 
 
 class Countdown:
@@ -234,6 +299,7 @@ def full(limit, base, seed, _):
 
 MODES = {
     "kill": kill,
+    "deepen": deepen,
     "steps": steps,
     "limit": functools.partial(full, limit_files),
     "disk": functools.partial(full, fill_disk),

@@ -38,29 +38,34 @@ class InlinePool:
 
 
 class CountingEncoder(StubEncoder):
-    """Remembers how many blocks it was given."""
+    """Remembers how many blocks it was given at each depth; `blocks` are those at the deepest."""
 
     def __init__(self):
         super().__init__(dimension=DIMENSION)
-        self.blocks = 0
+        self.given = dict.fromkeys(self.depths, 0)
+
+    @property
+    def blocks(self):
+        return self.given[self.depths[-1]]
 
     def encode(self, token_ids, depth):
-        self.blocks += len(token_ids)
+        self.given[depth] += len(token_ids)
         return super().encode(token_ids, depth)
 
 
 def hasten(patch):
-    """Parse in this process and stage few files at a time."""
+    """Parse in this process, stage few files at a time, and deepen where a few units are new already."""
     patch(pipeline_module, "ParserPool", InlinePool)
     patch(pipeline_module, "_STAGE_FILES", 3)
+    patch(pipeline_module, "_AT_ONCE", 4)
 
 
 def folder_source(tree, name="tree"):
     return FolderSource(tree, name, False, 1 << 20)
 
 
-def settings(folder):
-    return Settings(index=folder, processes=1)
+def settings(folder, depth=None):
+    return Settings(index=folder, processes=1, depth=depth)
 
 
 def chances(seed):
@@ -100,13 +105,15 @@ def symbols_in(tree):
     return {line[4 : line.index("(")] for line in lines if line.startswith("def ")}
 
 
-def update(folder, sources, encoder, said=lambda manifest: None):
-    """Bring an index up to date; `said` is told of every acknowledged manifest."""
-    with writing(folder, settings(folder), encoder) as pipeline:
+def update(folder, sources, encoder, said=lambda manifest: None, depth=None):
+    """Bring an index up to date and to a depth; `said` is told of every acknowledged manifest."""
+    with writing(folder, settings(folder, depth), encoder) as pipeline:
         for source in sources:
             pipeline.refresh(source)
             said(pipeline.manifest)
         pipeline.encode()
+        said(pipeline.manifest)
+        pipeline.deepen()
         said(pipeline.manifest)
         pipeline.sweep()
     return pipeline.summary
@@ -144,7 +151,10 @@ def check(folder):
         assert index.store.faults() == []
         with index.view() as view:
             assert faults(folder, view.manifest) == []
-            assert view.store.count_unencoded()[0] <= view.manifest.documents - view.manifest.encoded
+            # What is stored is as deep as what is published, or deeper.
+            for depth in (0, 6):
+                published = sum(count for at, count in view.manifest.depths.items() if at >= depth)
+                assert view.store.count_shallower(depth) <= view.manifest.documents - published
             return view.manifest, check_view(view)
     finally:
         index.close()
@@ -174,8 +184,9 @@ def ranked(folder, queries):
 
 def assert_same(one, other):
     """Check that two complete indexes hold the same units and give the same hits."""
-    (manifest, units), (_, wanted) = check(one), check(other)
+    (manifest, units), (manifest_wanted, wanted) = check(one), check(other)
     assert manifest.encoded == manifest.documents
+    assert manifest.depths == manifest_wanted.depths
     assert units == wanted
     queries = [COMMON, *sorted({unit.symbol.split("_")[0] for unit in wanted.values()})[:5]]
     (hits, vectors), (hits_wanted, vectors_wanted) = ranked(one, queries), ranked(other, queries)

@@ -38,7 +38,15 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path, round
     assert any(entry["acknowledged"] for entry in done), "no kill came after a generation"
 
 
+@pytest.mark.parametrize("rounds", [8, pytest.param(30, marks=pytest.mark.slow)])
+def test_nothing_deepened_is_lost_or_done_again_when_the_process_is_killed(tmp_path, rounds):
+    done = _run("deepen", tmp_path, rounds)
+    assert len(done) == rounds
+    assert any(0 < entry["done"] < 120 for entry in done), "no kill came in the middle"
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some 300 steps, an index and its check for each
 def test_every_step_may_be_the_last(tmp_path):
     names = {entry["step"] for entry in _run("steps", tmp_path, 0)}
     assert names >= {f"{when} {step}" for when in ("before", "after") for step in _STEPS}

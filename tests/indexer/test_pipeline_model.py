@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from indexer import pipeline as pipeline_module
-from indexer.encoder.units import plan_unit
+from indexer.encoder.units import plan_unit, tokenise_units
 from indexer.index import Index, writing
 
 _SOURCES = ("one", "two")
@@ -128,11 +128,11 @@ def _machine(states):
             self.known_blocks = blocks
 
         def blocks_of(self, units):
-            """The keys of the blocks whose vectors need not be made again."""
+            """The keys of the deepest blocks whose vectors need not be made again."""
             found = set()
             for unit in units.values():
-                tokens = self.encoder.tokenise([unit.text])[0]
-                found.update(plan_unit(self.encoder, tokens, unit.text, unit.start_line, unit.cuts, 6).keys)
+                tokens, head = tokenise_units(self.encoder, [(unit.path, unit.symbol, unit.text)])[0]
+                found.update(plan_unit(self.encoder, tokens, head, unit.text, unit.start_line, unit.cuts, 6).keys)
             return found
 
         def expected(self):
@@ -292,9 +292,9 @@ def test_vectors_that_wait_are_bounded(tmp_path, quick, monkeypatch):
     waiting = []
     add = pipeline_module.Publisher.add_vectors
 
-    def watched(publisher, keys, vectors):
-        add(publisher, keys, vectors)
-        waiting.append(sum(len(held) for held, _ in publisher._new))
+    def watched(publisher, keys, vectors, depth):
+        add(publisher, keys, vectors, depth)
+        waiting.append(sum(len(held) for parts in publisher._new.values() for held, _ in parts))
 
     monkeypatch.setattr(pipeline_module.Publisher, "add_vectors", watched)
     with writing(folder, quick.settings(folder), encoder) as pipeline:

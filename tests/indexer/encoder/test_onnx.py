@@ -1,11 +1,13 @@
-"""The ONNX encoder against an independent numpy forward pass, and against damage."""
+"""The ONNX encoder, exit by exit, against an independent numpy forward pass, and against damage."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +15,22 @@ import pytest
 from indexer.encoder.interface import Encoder
 from indexer.encoder.onnx import OnnxEncoder, default_model_folder
 from indexer.encoder.units import embed_text
-from indexer.errors import ModelDamaged, UsageError
+from indexer.errors import IndexIncompatible, ModelDamaged, UsageError
+from indexer.index import Index, deepen
 
-onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
+onnx = pytest.importorskip("onnx", reason="the extra `train` is not installed")
 export = pytest.importorskip("indexer.training.export")
+trunk = pytest.importorskip("indexer.training.trunk").trunk
 
-SHAPE = export.Shape(layers=2, hidden=32, heads=4, positions=40, epsilon=1e-12)
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "def", "return", "sort", "list", "(", ")", ":", "a", "b", "##s"]
+SHAPE = export.Shape(layers=2, hidden=32, heads=4, positions=40, epsilon=1e-12, words=len(WORDS))
+DEPTHS = (0, 1, 2)
+FILES = ("exit-1.onnx", "exit-2.onnx", "weights.bin", "static.npz", "tokenizer.json", "config.json")
 
 
-def random_weights() -> dict[str, np.ndarray]:
-    random = np.random.default_rng(7)
+def random_weights(seed: int = 7) -> dict[str, np.ndarray]:
+    """A BERT's weights under the names that Hugging Face gives them."""
+    random = np.random.default_rng(seed)
 
     def make(*sizes: int) -> np.ndarray:
         return (random.standard_normal(sizes) * 0.15).astype(np.float32)
@@ -52,8 +59,36 @@ def random_weights() -> dict[str, np.ndarray]:
     return weights
 
 
-def forward(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
-    """BERT as its paper says it, in numpy, one text at a time."""
+def random_exits(seed: int = 8) -> dict[str, np.ndarray]:
+    """The heads of both exits, under our names."""
+    random = np.random.default_rng(seed)
+    sizes = {"score.weight": (1, 32), "score.bias": (1,), "head.weight": (32, 64), "head.bias": (32,)}
+    return {
+        f"exits.{depth}.{name}": (random.standard_normal(size) * 0.3).astype(np.float32)
+        for depth in (1, 2)
+        for name, size in sizes.items()
+    }
+
+
+def random_table(seed: int = 9) -> np.ndarray:
+    """A token table; the special tokens say nothing."""
+    table = np.random.default_rng(seed).standard_normal((len(WORDS), 32)).astype(np.float32)
+    table[:4] = 0
+    return table
+
+
+def pooled(state: np.ndarray, exits: dict[str, np.ndarray], depth: int) -> np.ndarray:
+    """What an exit makes of the states (tokens, hidden) of one text."""
+    vector = state.mean(axis=0)
+    if exits:
+        shares = np.exp(state @ exits[f"exits.{depth}.score.weight"][0])
+        both = np.concatenate([vector, (shares / shares.sum()) @ state])
+        vector = exits[f"exits.{depth}.head.weight"] @ both + exits[f"exits.{depth}.head.bias"]
+    return vector / np.linalg.norm(vector)
+
+
+def forward(weights: dict[str, np.ndarray], exits: dict[str, np.ndarray], ids: list[int], depth: int) -> np.ndarray:
+    """BERT as its paper says it up to a layer, in numpy, one text at a time."""
 
     def linear(state: np.ndarray, name: str) -> np.ndarray:
         return state @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
@@ -66,7 +101,7 @@ def forward(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
     places = weights["embeddings.position_embeddings.weight"][: len(ids)]
     words = weights["embeddings.word_embeddings.weight"][ids]
     state = norm(words + places + weights["embeddings.token_type_embeddings.weight"][0], "embeddings")
-    for layer in range(2):
+    for layer in range(depth):
         prefix = f"encoder.layer.{layer}"
         parts = [linear(state, f"{prefix}.attention.self.{part}") for part in ("query", "key", "value")]
         query, key, value = (part.reshape(len(ids), 4, 8).transpose(1, 0, 2) for part in parts)
@@ -77,8 +112,7 @@ def forward(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
         inner = linear(state, f"{prefix}.intermediate.dense")
         inner = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
         state = norm(linear(inner, f"{prefix}.output.dense") + state, f"{prefix}.output")
-    mean = state.mean(axis=0)
-    return mean / np.linalg.norm(mean)
+    return pooled(state, exits, depth)
 
 
 def write_tokenizer(path: Path) -> None:
@@ -92,14 +126,22 @@ def write_tokenizer(path: Path) -> None:
     tokenizer.save(str(path))
 
 
+def write_model(folder: Path, tokenizer: Path, *, quantised: bool = True, seed: int = 0, **options: Any) -> Path:
+    weights = trunk(random_weights(seed + 7), SHAPE) | random_exits(seed + 8)
+    options = {"static": random_table(seed + 9), "block_scorer": np.linspace(-1, 1, 32).tolist(), **options}
+    export.write_folder(folder, weights, SHAPE, [1, 2], tokenizer, "tiny", quantised=quantised, **options)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base = tmp_path_factory.mktemp("models")
     write_tokenizer(base / "tokenizer.json")
-    for name, quantised in (("float", False), ("int8", True)):
-        model = export.build(random_weights(), SHAPE, quantised=quantised)
-        export.write_folder(base / name, model, SHAPE, base / "tokenizer.json", f"tiny-{name}")
-    return {name: base / name for name in ("float", "int8")}
+    return {
+        "float": write_model(base / "float", base / "tokenizer.json", quantised=False),
+        "int8": write_model(base / "int8", base / "tokenizer.json"),
+        "other": write_model(base / "other", base / "tokenizer.json", seed=100),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +155,19 @@ def texts() -> list[np.ndarray]:
     return [random.integers(4, len(WORDS), size=size, dtype=np.int32) for size in [5, 0, 1, 38, 5, 12, 5, 30, 1]]
 
 
-@pytest.mark.parametrize("depth", [0, 1, -1, 6])
+@pytest.mark.parametrize("depth", [3, -1, 6])
 def test_unknown_depth_lists_those_there_are(tiny: OnnxEncoder, depth: int) -> None:
-    with pytest.raises(UsageError, match="it has 2"):
+    with pytest.raises(UsageError, match="it has 0, 1, 2"):
         tiny.encode([np.array([4], np.int32)], depth)
 
 
-def test_block_beyond_the_window_is_refused(tiny: OnnxEncoder) -> None:
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_block_beyond_the_window_is_refused(tiny: OnnxEncoder, depth: int) -> None:
     with pytest.raises(UsageError, match="39 tokens"):
-        tiny.encode([np.full(39, 4, np.int32)], 2)
+        tiny.encode([np.full(39, 4, np.int32)], depth)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "config.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_damaged_file_is_named(folders: dict[str, Path], tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(folders["int8"], tmp_path / "model")
     content = bytearray((copy / name).read_bytes())
@@ -134,7 +177,7 @@ def test_damaged_file_is_named(folders: dict[str, Path], tmp_path: Path, name: s
         OnnxEncoder.load(copy)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "config.json", "hashes.json"])
+@pytest.mark.parametrize("name", [*FILES, "hashes.json"])
 def test_missing_file_is_named(folders: dict[str, Path], tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(folders["int8"], tmp_path / "model")
     (copy / name).unlink()
@@ -142,17 +185,27 @@ def test_missing_file_is_named(folders: dict[str, Path], tmp_path: Path, name: s
         OnnxEncoder.load(copy)
 
 
-def test_file_of_another_model_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
-    copy = shutil.copytree(folders["int8"], tmp_path / "model")
-    shutil.copy(folders["float"] / "model.onnx", copy)
-    with pytest.raises(ModelDamaged, match=r"model\.onnx"):
+@pytest.mark.parametrize("name", ["exit-1.onnx", "exit-2.onnx", "weights.bin", "static.npz"])
+def test_file_of_another_model_is_named(folders: dict[str, Path], tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(folders["float"], tmp_path / "model")
+    shutil.copy(folders["other" if name == "static.npz" else "int8"] / name, copy)
+    with pytest.raises(ModelDamaged, match=name):
         OnnxEncoder.load(copy)
 
 
-@pytest.mark.parametrize("hashes", ["[]", "{}", "null", "not json", '{"model.onnx": 3}'])
+def test_graphs_that_changed_places_are_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    copy = shutil.copytree(folders["int8"], tmp_path / "model")
+    (copy / "exit-1.onnx").rename(copy / "kept")
+    (copy / "exit-2.onnx").rename(copy / "exit-1.onnx")
+    (copy / "kept").rename(copy / "exit-2.onnx")
+    with pytest.raises(ModelDamaged, match=r"exit-1\.onnx"):
+        OnnxEncoder.load(copy)
+
+
+@pytest.mark.parametrize("hashes", ["[]", "{}", "null", "not json", '{"config.json": 3}', "\x80"])
 def test_unusable_hashes_are_damage(folders: dict[str, Path], tmp_path: Path, hashes: str) -> None:
     copy = shutil.copytree(folders["int8"], tmp_path / "model")
-    (copy / "hashes.json").write_text(hashes)
+    (copy / "hashes.json").write_bytes(hashes.encode("latin-1"))
     with pytest.raises(ModelDamaged):
         OnnxEncoder.load(copy)
 
@@ -162,34 +215,133 @@ def test_missing_folder_is_damage(tmp_path: Path) -> None:
         OnnxEncoder.load(tmp_path / "nowhere")
 
 
-def test_float_graph_equals_the_numpy_forward_pass(folders: dict[str, Path], texts: list[np.ndarray]) -> None:
-    vectors = OnnxEncoder.load(folders["float"], threads=1).encode(texts, 2)
-    wanted = [forward(random_weights(), [2, *ids.tolist(), 3]) for ids in texts]
-    np.testing.assert_allclose(vectors, wanted, atol=2e-6)
+def reconfigured(source: Path, target: Path, **fields: Any) -> Path:
+    """A copy of a model folder whose configuration says something else, and whose hashes agree."""
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text()) | fields
+    text = json.dumps({name: value for name, value in config.items() if value is not ...})
+    (target / "config.json").write_text(text)
+    hashes = json.loads((target / "hashes.json").read_text())
+    hashes["config.json"] = hashlib.blake2b(text.encode(), digest_size=32).hexdigest()
+    (target / "hashes.json").write_text(json.dumps(hashes))
+    return target
 
 
-def test_int8_is_close_to_float(tiny: OnnxEncoder, texts: list[np.ndarray]) -> None:
-    wanted = [forward(random_weights(), [2, *ids.tolist(), 3]) for ids in texts]
-    assert (tiny.encode(texts, 2) * np.array(wanted)).sum(axis=1).min() > 0.998
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("depths", ...),
+        ("depths", []),
+        ("depths", [2, 1]),
+        ("depths", [1, 1]),
+        ("depths", [-1, 2]),
+        ("depths", ["all"]),
+        ("depths", 2),
+        ("dimension", ...),
+        ("dimension", 0),
+        ("window", -5),
+        ("start_id", None),
+        ("block_scorer", [1.0, 2.0]),
+        ("block_scorer", "sharp"),
+    ],
+)
+def test_a_configuration_that_describes_no_model_is_named(
+    folders: dict[str, Path], tmp_path: Path, field: str, value: Any
+) -> None:
+    with pytest.raises(ModelDamaged, match=rf"config\.json.*{field}"):
+        OnnxEncoder.load(reconfigured(folders["int8"], tmp_path / "model", **{field: value}))
 
 
-def test_vectors_do_not_depend_on_the_batch_or_the_order(tiny: OnnxEncoder, texts: list[np.ndarray]) -> None:
-    together = tiny.encode(texts, 2)
-    alone = np.concatenate([tiny.encode([ids], 2) for ids in texts])
+@pytest.mark.parametrize(("depth", "name"), [(0, "static.npz"), (1, "exit-1.onnx"), (2, "exit-2.onnx")])
+def test_vectors_of_another_size_than_is_said_are_refused(
+    folders: dict[str, Path], tmp_path: Path, depth: int, name: str
+) -> None:
+    encoder = OnnxEncoder.load(reconfigured(folders["int8"], tmp_path / "model", dimension=16, block_scorer=None))
+    with pytest.raises(ModelDamaged, match=f"{name}.*32.*16"):
+        encoder.encode([np.array([4], np.int32)], depth)
+
+
+def test_an_exit_that_is_said_and_not_there_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelDamaged, match=r"exit-4\.onnx"):
+        OnnxEncoder.load(reconfigured(folders["int8"], tmp_path / "model", depths=[0, 1, 2, 4]))
+
+
+def test_exits_that_are_not_said_are_not_there(folders: dict[str, Path], tmp_path: Path) -> None:
+    encoder = OnnxEncoder.load(reconfigured(folders["int8"], tmp_path / "model", depths=[2]))
+    with pytest.raises(UsageError, match="it has 2"):
+        encoder.encode([np.array([4], np.int32)], 0)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_float_graph_equals_the_numpy_forward_pass(
+    folders: dict[str, Path], texts: list[np.ndarray], depth: int
+) -> None:
+    vectors = OnnxEncoder.load(folders["float"], threads=1).encode(texts, depth)
+    wanted = [forward(random_weights(), random_exits(), [2, *ids.tolist(), 3], depth) for ids in texts]
+    np.testing.assert_allclose(vectors, wanted, atol=3e-6)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_int8_is_close_to_float(
+    folders: dict[str, Path], tiny: OnnxEncoder, texts: list[np.ndarray], depth: int
+) -> None:
+    if depth:
+        wanted = [forward(random_weights(), random_exits(), [2, *ids.tolist(), 3], depth) for ids in texts]
+    else:
+        sums = np.array([random_table()[ids].sum(axis=0) if len(ids) else np.eye(32)[0] for ids in texts])
+        wanted = list(sums / np.linalg.norm(sums, axis=1, keepdims=True))
+    assert (tiny.encode(texts, depth) * np.array(wanted)).sum(axis=1).min() > 0.99
+
+
+@pytest.mark.parametrize("quantised", [True, False])
+def test_an_exit_gives_what_the_deepest_graph_has_there(texts: list[np.ndarray], quantised: bool) -> None:
+    """No layer of a shallow graph is another than that of the deepest."""
+    import onnxruntime
+
+    weights = trunk(random_weights(), SHAPE) | random_exits()
+    deepest = export.build(weights, SHAPE, 2, quantised=quantised)
+    deepest.graph.output.append(onnx.helper.make_tensor_value_info("l0.state", onnx.TensorProto.FLOAT, None))
+    inside, cut = (
+        onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        for model in (deepest, export.build(weights, SHAPE, 1, quantised=quantised))
+    )
+    for ids in texts:
+        inputs = {"ids": np.array([[2, *ids.tolist(), 3]], dtype=np.int32)}
+        state = inside.run(["l0.state"], inputs)[0][0]
+        np.testing.assert_allclose(cut.run(None, inputs)[0][0], pooled(state, random_exits(), 1), atol=2e-6)
+
+
+def test_an_exit_without_a_head_is_the_mean(folders: dict[str, Path], tmp_path: Path, texts: list[np.ndarray]) -> None:
+    weights, tokenizer = trunk(random_weights(), SHAPE), folders["int8"] / "tokenizer.json"
+    export.write_folder(tmp_path / "model", weights, SHAPE, [2], tokenizer, "plain", quantised=False)
+    encoder = OnnxEncoder.load(tmp_path / "model", threads=1)
+    assert (encoder.depths, encoder.block_scorer) == ((2,), None)
+    wanted = [forward(random_weights(), {}, [2, *ids.tolist(), 3], 2) for ids in texts]
+    np.testing.assert_allclose(encoder.encode(texts, 2), wanted, atol=3e-6)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_vectors_do_not_depend_on_the_batch_or_the_order(
+    tiny: OnnxEncoder, texts: list[np.ndarray], depth: int
+) -> None:
+    together = tiny.encode(texts, depth)
+    alone = np.concatenate([tiny.encode([ids], depth) for ids in texts])
     np.testing.assert_allclose(together, alone, atol=1e-6)
-    np.testing.assert_allclose(tiny.encode(texts[::-1], 2)[::-1], together, atol=1e-6)
+    np.testing.assert_allclose(tiny.encode(texts[::-1], depth)[::-1], together, atol=1e-6)
 
 
-def test_many_texts_of_one_length_pass_in_several_batches(tiny: OnnxEncoder) -> None:
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_many_texts_of_one_length_pass_in_several_batches(tiny: OnnxEncoder, depth: int) -> None:
     random = np.random.default_rng(5)
     texts = list(random.integers(4, len(WORDS), size=(300, 20), dtype=np.int32))
-    together = tiny.encode(texts, 2)
-    np.testing.assert_allclose(together[[0, 150, 299]], tiny.encode([texts[0], texts[150], texts[299]], 2), atol=1e-6)
+    together, few = tiny.encode(texts, depth), tiny.encode([texts[0], texts[150], texts[299]], depth)
+    np.testing.assert_allclose(together[[0, 150, 299]], few, atol=1e-6)
 
 
-def test_vectors_have_norm_one_and_no_texts_give_none(tiny: OnnxEncoder, texts: list[np.ndarray]) -> None:
-    np.testing.assert_allclose(np.linalg.norm(tiny.encode(texts, 2), axis=1), 1, atol=1e-5)
-    assert tiny.encode([], 2).shape == (0, 32)
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_vectors_have_norm_one_and_no_texts_give_none(tiny: OnnxEncoder, texts: list[np.ndarray], depth: int) -> None:
+    np.testing.assert_allclose(np.linalg.norm(tiny.encode(texts, depth), axis=1), 1, atol=1e-5)
+    assert tiny.encode([], depth).shape == (0, 32)
 
 
 def test_tokens_are_not_truncated_and_know_their_characters(tiny: OnnxEncoder) -> None:
@@ -202,6 +354,28 @@ def test_tokens_are_not_truncated_and_know_their_characters(tiny: OnnxEncoder) -
     assert tokens.ids.dtype == tokens.starts.dtype == np.int32
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "starts"),
+    [
+        ("sortList(a)", ["sort", "list", "(", "a", ")"], [0, 4, 8, 9, 10]),
+        ("ASortList", ["a", "sort", "list"], [0, 1, 5]),
+        ("sort_list", ["sort", "list"], [0, 5]),
+        ("__sort__list__", ["sort", "list"], [2, 8]),
+        ("SORT_LIST", ["sort", "list"], [0, 5]),
+        ("sort9List", ["[UNK]", "list"], [0, 5]),
+        ("é_sortList", ["[UNK]", "sort", "list"], [0, 2, 6]),
+        ("\n\n  sortList\n\tdef_a", ["sort", "list", "def", "a"], [4, 8, 14, 18]),
+        ("_", [], []),
+    ],
+)
+def test_identifiers_are_divided_where_they_are_written(
+    tiny: OnnxEncoder, text: str, words: list[str], starts: list[int]
+) -> None:
+    tokens = tiny.tokenise([text])[0]
+    assert [WORDS[token] for token in tokens.ids] == words
+    assert tokens.starts.tolist() == starts
+
+
 def test_long_text_is_the_mean_of_its_blocks(tiny: OnnxEncoder) -> None:
     vector = embed_text(tiny, "sort lists\n" * 40, 2)
     assert vector.shape == (32,)
@@ -210,14 +384,93 @@ def test_long_text_is_the_mean_of_its_blocks(tiny: OnnxEncoder) -> None:
 
 
 def test_same_weights_give_the_same_bytes(folders: dict[str, Path], tmp_path: Path) -> None:
-    model = export.build(random_weights(), SHAPE)
-    export.write_folder(tmp_path / "again", model, SHAPE, folders["int8"].parent / "tokenizer.json", "tiny-int8")
-    assert (tmp_path / "again" / "hashes.json").read_text() == (folders["int8"] / "hashes.json").read_text()
+    again = write_model(tmp_path / "again", folders["int8"].parent / "tokenizer.json")
+    for name in (*FILES, "hashes.json"):
+        assert (again / name).read_bytes() == (folders["int8"] / name).read_bytes(), name
 
 
-def test_fingerprint_tells_models_apart(folders: dict[str, Path], tiny: OnnxEncoder) -> None:
-    assert OnnxEncoder.load(folders["float"]).fingerprint != tiny.fingerprint
+def test_a_tokenizer_is_made_to_read_code_once(folders: dict[str, Path], tmp_path: Path) -> None:
+    again = write_model(tmp_path / "again", folders["int8"] / "tokenizer.json")
+    assert (again / "tokenizer.json").read_bytes() == (folders["int8"] / "tokenizer.json").read_bytes()
+
+
+def test_what_another_model_left_in_the_folder_goes(folders: dict[str, Path], tmp_path: Path) -> None:
+    target = shutil.copytree(folders["int8"], tmp_path / "model")
+    weights, tokenizer = trunk(random_weights(), SHAPE), folders["int8"] / "tokenizer.json"
+    export.write_folder(target, weights, SHAPE, [1], tokenizer, "shallow")
+    assert OnnxEncoder.load(target).depths == (1,)
+    assert {path.name for path in target.iterdir()} == {*FILES, "hashes.json"} - {"exit-2.onnx", "static.npz"}
+
+
+def test_exits_share_their_weights(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Another exit costs its head only, and no graph holds weights itself."""
+    weights, tokenizer = trunk(random_weights(), SHAPE), folders["int8"] / "tokenizer.json"
+    for name, depths in (("one", [2]), ("two", [1, 2])):
+        export.write_folder(tmp_path / name, weights, SHAPE, depths, tokenizer, name)
+    sizes = {name: (tmp_path / name / "weights.bin").stat().st_size for name in ("one", "two")}
+    assert sizes["one"] == sizes["two"] > 20_000
+    graph = onnx.load(str(tmp_path / "two" / "exit-2.onnx"), load_external_data=False).graph
+    assert max(len(tensor.raw_data) for tensor in graph.initializer) < 1_024
+
+
+def test_a_sentence_transformers_folder_becomes_a_model_of_one_exit(
+    folders: dict[str, Path], tmp_path: Path, texts: list[np.ndarray]
+) -> None:
+    from safetensors.numpy import save_file
+
+    source = tmp_path / "source"
+    source.mkdir()
+    save_file(random_weights(), source / "model.safetensors")
+    shutil.copy(folders["int8"].parent / "tokenizer.json", source)
+    config = {
+        "num_hidden_layers": 2,
+        "hidden_size": 32,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 40,
+        "layer_norm_eps": 1e-12,
+        "vocab_size": len(WORDS),
+    }
+    (source / "config.json").write_text(json.dumps(config))
+    export.export_base(source, tmp_path / "target", "base", quantised=False)
+    encoder = OnnxEncoder.load(tmp_path / "target", threads=1)
+    assert (encoder.name, encoder.depths, encoder.window, encoder.dimension) == ("base", (2,), 38, 32)
+    wanted = [forward(random_weights(), {}, [2, *ids.tolist(), 3], 2) for ids in texts]
+    np.testing.assert_allclose(encoder.encode(texts, 2), wanted, atol=3e-6)
+
+
+def test_fingerprint_tells_models_apart(folders: dict[str, Path], tiny: OnnxEncoder, tmp_path: Path) -> None:
+    assert len({OnnxEncoder.load(folder).fingerprint for folder in folders.values()}) == len(folders)
     assert OnnxEncoder.load(folders["int8"]).fingerprint == tiny.fingerprint
+    scored = write_model(tmp_path / "scored", folders["int8"] / "tokenizer.json", block_scorer=[0.5] * 32)
+    assert OnnxEncoder.load(scored).fingerprint != tiny.fingerprint
+
+
+def test_an_index_goes_from_exit_to_exit_and_refuses_another_model(
+    folders: dict[str, Path], tiny: OnnxEncoder, tmp_path: Path, quick: Any
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    for number in range(8):
+        (code / f"list{number}.py").write_text(
+            f"def sort_{number}(a):\n    return sort(a)\n" + "    a(b)\n" * 30 * number
+        )
+    built, source = {}, [quick.folder_source(code)]
+    for depth in DEPTHS:
+        built[depth] = tmp_path / f"at{depth}"
+        quick.update(built[depth], source, tiny, depth=depth)
+        assert set(Index.open(built[depth]).store.statistics().languages) == {"python"}
+        if depth:
+            deepen(built[0], quick.settings(built[0], depth), tiny)
+        with Index.open(built[0]).view() as mine, Index.open(built[depth]).view() as wanted:
+            assert mine.manifest.depths == wanted.manifest.depths == {depth: 8}
+            keys = mine.catalogue.keys
+            np.testing.assert_array_equal(mine.vectors.vectors(keys), wanted.vectors.vectors(keys))
+            np.testing.assert_allclose(np.linalg.norm(mine.vectors.vectors(keys), axis=1), 1, atol=2e-3)
+    other = OnnxEncoder.load(folders["other"], threads=1)
+    with pytest.raises(IndexIncompatible, match="another model"):
+        deepen(built[0], quick.settings(built[0]), other)
+    with pytest.raises(IndexIncompatible, match="another model"):
+        quick.update(built[0], source, other)
 
 
 def test_sums_of_two_products_fit_sixteen_bits() -> None:
@@ -242,11 +495,13 @@ def test_shipped_model_is_whole_and_does_not_depend_on_the_batch() -> None:
         "sort a list",
     ]
     ids = [tokens.ids[: encoder.window] for tokens in encoder.tokenise(texts)]
-    together = encoder.encode(ids * 20, 6)
-    alone = np.concatenate([encoder.encode([row], 6) for row in ids])
-    assert encoder.depths == tuple(config["depths"]) == (6,)
-    np.testing.assert_allclose(together, np.tile(alone, (20, 1)), atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    assert encoder.depths == tuple(config["depths"])
+    assert encoder.depths[-1] == 6
+    for depth in encoder.depths:
+        together = encoder.encode(ids * 20, depth)
+        alone = np.concatenate([encoder.encode([row], depth) for row in ids])
+        np.testing.assert_allclose(together, np.tile(alone, (20, 1)), atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.slow

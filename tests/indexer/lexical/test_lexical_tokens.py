@@ -1,5 +1,7 @@
 """Text to terms: the same for what is indexed and what is asked."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,8 @@ def test_what_is_indexed_is_found_by_asking_the_same(word):
 @given(st.text(max_size=80))
 def test_words_are_as_written(text):
     assert all(word in text for word in words(text))
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=80) | st.text(max_size=20))
+def test_words_are_runs_of_word_characters(text):
+    assert words(text) == re.findall(r"\w+", text)

@@ -183,6 +183,8 @@ def test_check_says_every_damaged_row_and_a_removed_source_heals_it(built, tmp_p
         "UPDATE units SET kind = 'opera'",
         "UPDATE units SET symbol = 'other'",
         "UPDATE units SET cuts = '['",
+        "UPDATE units SET text = CAST(text AS BLOB)",
+        "UPDATE units SET docstring = CAST(docstring AS BLOB)",
         "UPDATE units SET sketch = x'00'",
         "UPDATE units SET unit_key = unit_key + 1000",
         "UPDATE files SET path = path || 'x'",
@@ -190,6 +192,7 @@ def test_check_says_every_damaged_row_and_a_removed_source_heals_it(built, tmp_p
         "UPDATE files SET live = 0",
         "UPDATE files SET units = units + 1",
         "UPDATE blocks SET start_line = start_line + 1",
+        "UPDATE blocks SET depth = 0",
         "UPDATE vectors SET vector = zeroblob(length(vector))",
         "UPDATE generations SET manifest = x'00'",
         "UPDATE generations SET manifest = replace(manifest, 'documents\":', 'documents\":1')",
@@ -217,12 +220,12 @@ def test_another_format_another_program_and_another_model_are_refused(built, tmp
     ):
         pytest.fail("another model's vectors were mixed in")
     assert quick.check(built)
-    for older in (1, 2):
+    for older in (1, 2, 3):
         connection = sqlite3.connect(built / STORE_FILE)
         connection.execute(f"PRAGMA user_version={older}")
         connection.close()
         for attempt in (lambda: Index.open(built), lambda: SqliteStore(built, writable=True)):
-            with pytest.raises(IndexIncompatible, match=rf"format {older}.*format 3.*fathom index"):
+            with pytest.raises(IndexIncompatible, match=rf"format {older}.*format 4.*fathom index"):
                 attempt()
     foreign = tmp_path / "foreign"
     foreign.mkdir()

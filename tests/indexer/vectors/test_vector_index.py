@@ -2,6 +2,7 @@
 
 import resource
 
+import faiss
 import numpy as np
 import pytest
 
@@ -9,8 +10,8 @@ from indexer.errors import EnvironmentFailed, IndexDamaged
 from indexer.vectors.exact import ExactSearcher
 from indexer.vectors.factory import build_segment, measure_recall, open_vectors
 from indexer.vectors.faiss import CODES_FILE, FaissSearcher, build_codes
-from indexer.vectors.index import SegmentedIndex
-from indexer.vectors.segments import KEYS_FILE, VECTORS_FILE, part_of, read_segment, write_segment
+from indexer.vectors.index import SearchedSegment, SegmentedIndex, hidden_keys
+from indexer.vectors.segments import KEYS_FILE, VECTORS_FILE, part_of, read_segment, single, write_segment
 
 _NONE = np.empty(0, np.int64)
 
@@ -28,7 +29,7 @@ def _segment(folder, keys, vectors, dead=_NONE):
 
 
 def _exact(segment, dead=_NONE):
-    return SegmentedIndex([(segment, ExactSearcher(segment))], dead)
+    return SegmentedIndex([SearchedSegment(segment, ExactSearcher(segment))], dead)
 
 
 @pytest.mark.parametrize("damage", ["gone", "short", "swapped", "text"])
@@ -103,7 +104,7 @@ def test_several_segments_with_dead_keys_answer_as_one(tmp_path, within):
     for folder, keys in zip(folders, np.split(shuffled, [100, 2000]), strict=True):
         build_segment(folder, [part_of(keys, vectors[keys], _NONE)])
     dead = np.sort(shuffled[::7])
-    index = open_vectors(folders, dead)
+    index = open_vectors([(folder, 6) for folder in folders], dead)
     assert len(index) == 5000 - len(dead)
     allowed = None if within is None else np.sort(shuffled[:within])
     alive = np.setdiff1d(np.arange(5000) if allowed is None else allowed, dead)
@@ -117,10 +118,45 @@ def test_several_segments_with_dead_keys_answer_as_one(tmp_path, within):
     np.testing.assert_array_equal(index.vectors(np.array([7, 10**6])), np.stack([stored[7], np.zeros(32)]))
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("within", [None, 40, 1900])
+def test_a_key_that_two_segments_hold_is_that_of_the_deeper_one(tmp_path, monkeypatch, order, within):
+    """Three depths, with dead keys; the segments in any order, the filter large or small."""
+    monkeypatch.setattr("indexer.vectors.index._DIRECT", 100)
+    chance = np.random.default_rng(3)
+    vectors = {depth: _vectors(2000, seed=depth) for depth in (0, 2, 6)}
+    held = {0: np.arange(2000), 2: np.sort(chance.permutation(2000)[:900]), 6: np.sort(chance.permutation(2000)[:300])}
+    for depth, keys in held.items():
+        _segment(tmp_path / str(depth), keys, vectors[depth][keys])
+    dead = np.sort(chance.permutation(2000)[:100])
+    index = open_vectors([(tmp_path / str((0, 2, 6)[place]), (0, 2, 6)[place]) for place in order], dead)
+    wanted = vectors[0].copy()
+    for depth in (2, 6):
+        wanted[held[depth]] = vectors[depth][held[depth]]
+    wanted = wanted.astype(np.float16).astype(np.float32)
+    assert len(index) == 1900
+    np.testing.assert_array_equal(index.vectors(np.arange(2000)), wanted)
+    allowed = None if within is None else np.sort(chance.permutation(2000)[:within])
+    alive = np.setdiff1d(np.arange(2000) if allowed is None else allowed, dead)
+    for query in _vectors(5, seed=9):
+        keys, scores = index.search(query, 25, allowed)
+        truth = alive[np.argsort(-(wanted[alive] @ query), kind="stable")[:25]]
+        assert keys.tolist() == truth.tolist()
+        np.testing.assert_allclose(scores, wanted[keys] @ query, rtol=1e-4, atol=1e-5)
+    assert len(index.search(wanted[0], 5000)[0]) == 1900
+
+
+def test_what_is_hidden_in_a_segment_are_the_dead_and_the_deeper():
+    one, two, three, four = (np.array(keys) for keys in ([1, 2], [3, 4], [2, 3, 5], [1, 5, 6]))
+    hidden = hidden_keys([(one, 6), (two, 6), (three, 4), (four, 0)], np.array([4, 9]))
+    assert [keys.tolist() for keys in hidden] == [[4, 9], [4, 9], [1, 2, 3, 4, 9], [1, 2, 3, 4, 5, 9]]
+    assert hidden_keys([], _NONE) == []
+
+
 def test_ties_are_broken_by_key(tmp_path):
     vectors = np.repeat(_vectors(1), 12, axis=0)
     one, two = _segment(tmp_path / "a", range(6, 12), vectors[6:]), _segment(tmp_path / "b", range(6), vectors[:6])
-    index = SegmentedIndex([(one, ExactSearcher(one)), (two, ExactSearcher(two))], _NONE)
+    index = SegmentedIndex([SearchedSegment(part, ExactSearcher(part)) for part in (one, two)], _NONE)
     keys, _ = index.search(vectors[0], 12)
     assert keys.tolist() == list(range(12))
 
@@ -138,12 +174,29 @@ def test_measured_recall_is_of_the_segment(tmp_path):
     assert 0.9 < measure_recall(segment) <= 1.0
 
 
+def test_every_half_is_converted_as_numpy_does():
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(-1, 4)
+    rows = np.arange(0, len(halves), 3)
+    np.testing.assert_array_equal(single(halves, rows), halves[rows].astype(np.float32))
+
+
+def test_a_search_leaves_the_threads_of_faiss_as_they_were(tmp_path):
+    searcher = FaissSearcher(_segment(tmp_path / "s", range(500), _vectors(500)))
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        searcher.nearest(_vectors(1)[0], 10)
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
 @pytest.mark.slow
 def test_faiss_finds_what_exact_search_finds(tmp_path):
     vectors = _vectors(20_000, 128)
     segment = build_segment(tmp_path / "s", [part_of(np.arange(20_000), vectors, _NONE)])
     dead = np.arange(0, 20_000, 9)
-    fast, exact = SegmentedIndex([(segment, FaissSearcher(segment))], dead), _exact(segment, dead)
+    fast, exact = SegmentedIndex([SearchedSegment(segment, FaissSearcher(segment))], dead), _exact(segment, dead)
     within = np.arange(0, 20_000, 2)
     for allowed in (None, within, within[:4000]):
         hits = 0

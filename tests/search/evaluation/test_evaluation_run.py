@@ -244,6 +244,29 @@ def test_another_model_is_another_index(texts, chosen, stub_encoder, states):
     assert wide.systems["bm25"] == narrow.systems["bm25"]
 
 
+@pytest.mark.parametrize(
+    ("depth", "query_depth", "given"), [(None, None, (6,)), (0, None, (0, 6)), (6, 0, (0, 6)), (0, 0, (0,))]
+)
+def test_code_and_queries_are_encoded_at_the_depths_that_are_set(texts, chosen, states, depth, query_depth, given):
+    encoder = states.CountingEncoder()
+    at = chosen.model_copy(update={"depth": depth, "query_depth": query_depth})
+    report = evaluate_set(texts, at, encoder, systems={"vectors": SYSTEMS["vectors"]})
+    assert {depth for depth, blocks in encoder.given.items() if blocks} == set(given)
+    assert encoder.given[6 if query_depth is None else query_depth] >= report.queries
+
+
+def test_an_index_at_one_depth_does_not_stand_for_another(texts, chosen, states):
+    """What is kept for the next time is kept by depth."""
+    vectors = {"vectors": SYSTEMS["vectors"]}
+    for depth in (0, 6):
+        encoder = states.CountingEncoder()
+        evaluate_set(texts, chosen.model_copy(update={"depth": depth}), encoder, systems=vectors)
+        assert encoder.given[depth] > 0
+        again = states.CountingEncoder()
+        evaluate_set(texts, chosen.model_copy(update={"depth": depth}), again, systems=vectors)
+        assert again.given == {0: 0, 6: 3}
+
+
 def test_the_same_sources_elsewhere_can_be_evaluated_too(asked, layout, small_sets, chosen, stub_encoder, tmp_path):
     here = evaluate_set(asked, chosen, stub_encoder, systems=BM25, layout=layout)
     there = evaluate_set(asked, chosen, stub_encoder, systems=BM25, layout=small_sets.lay_out(tmp_path / "moved"))

@@ -1,0 +1,165 @@
+"""How good and how fast each exit is beside the base model, BM25 and a static baseline: vectors alone, in one run.
+
+`python -m benchmarks.exits --base FOLDER SET…` (a folder of the original model, and sets in BEIR layout; docstrings are
+taken out with `--strip-docstrings`). Every exit encodes the code, the deepest one the queries. Tokens/s are measured
+on the same texts, one model after the other, tokenising included, as a ratio to the base model's float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import machine, write_result
+from indexer.encoder.aggregate import aggregate
+from indexer.encoder.interface import Vectors
+from indexer.encoder.onnx import OnnxEncoder
+from indexer.encoder.units import plan_unit
+from indexer.lexical.tokens import index_terms
+from indexer.style.docstrings import without_docstrings
+from indexer.training.export import export_base
+from search.evaluation.measures import DEPTH, compare, estimate, evaluate
+from search.evaluation.sets import TextSet, read_set
+
+# Texts and rounds of the measurement of speed.
+_SPEED_TEXTS = 400
+_ROUNDS = 3
+
+
+def code_vectors(encoder: OnnxEncoder, texts: Sequence[str], depth: int) -> Vectors:
+    """Return the vectors (n, dim) of texts as the index makes them of records: blocks, then one vector a text."""
+    tokens = encoder.tokenise(texts)
+    plans = [
+        plan_unit(encoder, seen, seen.ids[:0], text, 1, (), depth) for seen, text in zip(tokens, texts, strict=True)
+    ]
+    blocks = encoder.encode([ids for plan in plans for ids in plan.token_ids], depth)
+    ends = np.cumsum([len(plan.token_ids) for plan in plans])
+    return np.stack([aggregate(part, encoder.block_scorer) for part in np.split(blocks, ends[:-1])])
+
+
+def systems(
+    encoders: Mapping[str, OnnxEncoder], texts: Sequence[str], queries: Sequence[str]
+) -> dict[str, Callable[[], np.ndarray[Any, Any]]]:
+    """Return, by name, what computes the scores (queries, texts) of each system."""
+    found: dict[str, Callable[[], np.ndarray[Any, Any]]] = {"BM25": lambda: _bm25(texts, queries)}
+
+    def cosines(encoder: OnnxEncoder, depth: int) -> np.ndarray[Any, Any]:
+        return code_vectors(encoder, queries, encoder.depths[-1]) @ code_vectors(encoder, texts, depth).T
+
+    for name, encoder in encoders.items():
+        for depth in reversed(encoder.depths):
+            found[f"{name} {depth}"] = lambda encoder=encoder, depth=depth: cosines(encoder, depth)  # type: ignore[misc]
+    return found
+
+
+def _bm25(texts: Sequence[str], queries: Sequence[str]) -> np.ndarray[Any, Any]:
+    import bm25s
+
+    index = bm25s.BM25(k1=1.2, b=0.75)
+    index.index([index_terms(text).split() for text in texts], show_progress=False)
+    return np.stack([index.get_scores(index_terms(query).split()) for query in queries])
+
+
+def quality(encoders: Mapping[str, OnnxEncoder], text_set: TextSet, *, stripped: bool) -> dict[str, Any]:
+    """Return every system's MRR@10 and NDCG@10 with intervals, and its difference to the base model."""
+    ids = list(text_set.texts)
+    texts = [_text(text.text, text.language, stripped=stripped) for text in text_set.texts.values()]
+    result: dict[str, Any] = {}
+    values = {}
+    for name, scores in systems(encoders, texts, list(text_set.queries.values())).items():
+        order = np.argsort(-scores(), axis=1, kind="stable")[:, :DEPTH]
+        run = {query: [ids[at] for at in row] for query, row in zip(text_set.queries, order, strict=True)}
+        values[name] = evaluate(text_set.relevance, run)
+        result[name] = {
+            measure: _rounded(estimate(list(values[name][measure].values()))) for measure in ("MRR@10", "NDCG@10")
+        }
+    reference = next(name for name in values if name.startswith("base "))
+    for name in result:
+        difference = compare(values[name]["MRR@10"], values[reference]["MRR@10"], level=0.9)
+        result[name]["MRR@10 above the base"] = _rounded(difference)
+    return result
+
+
+def _text(text: str, language: str | None, *, stripped: bool) -> str:
+    return (without_docstrings(text, language) or text) if stripped else text
+
+
+def _rounded(found: Any) -> list[float]:
+    return [round(found.value, 4), round(found.low, 4), round(found.high, 4)]
+
+
+def speed(encoders: Mapping[str, OnnxEncoder], texts: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return the best of some rounds in tokens/s, tokenising included; the systems take turns."""
+    best: dict[str, float] = {}
+    for _ in range(_ROUNDS):
+        for name, encoder in encoders.items():
+            for depth in encoder.depths:
+                began = time.perf_counter()
+                tokens = encoder.tokenise(texts)
+                encoder.encode([seen.ids[: encoder.window] for seen in tokens], depth)
+                rate = sum(min(len(seen.ids), encoder.window) for seen in tokens) / (time.perf_counter() - began)
+                best[f"{name} {depth}"] = max(rate, best.get(f"{name} {depth}", 0.0))
+    reference = next(rate for name, rate in best.items() if name.startswith("base float32"))
+    return {
+        name: {"tokens_per_second": round(rate), "ratio": round(rate / reference, 2)} for name, rate in best.items()
+    }
+
+
+def main() -> None:
+    """Measure from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", nargs="*", type=Path)
+    parser.add_argument("--base", type=Path, required=True, help="folder of the float32 original of the base model")
+    parser.add_argument("--model", type=Path, help="a model folder; the shipped one by default")
+    parser.add_argument("--float", type=Path, help="the same model in float32, to see what 8 bits lose")
+    parser.add_argument("--strip-docstrings", action="store_true")
+    parser.add_argument("--speed", action="store_true", help="measure tokens/s as well, on the first set's texts")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        base, float32 = Path(scratch) / "base", Path(scratch) / "float32"
+        export_base(arguments.base, base, "base")
+        export_base(arguments.base, float32, "float32", quantised=False)
+        encoders = {"base": OnnxEncoder.load(base), "ours": OnnxEncoder.load(arguments.model)}
+        if arguments.float:
+            encoders["float"] = OnnxEncoder.load(arguments.float)
+        figures: dict[str, Any] = {"stripped": arguments.strip_docstrings, "sets": {}}
+        for path in arguments.sets:
+            text_set = read_set(path)
+            assert isinstance(text_set, TextSet)
+            figures["sets"][text_set.name] = quality(encoders, text_set, stripped=arguments.strip_docstrings)
+            _show(text_set.name, figures["sets"][text_set.name])
+        if arguments.speed:
+            texts = [text.text for text in read_set(arguments.sets[0]).texts.values()][:_SPEED_TEXTS]  # type: ignore[union-attr]
+            figures["speed"] = speed({"base float32": OnnxEncoder.load(float32), **encoders}, texts)
+            for name, row in figures["speed"].items():
+                print(f"{name:12} {row['tokens_per_second']:>10,} tokens/s {row['ratio']:>8} ×")
+    if len(figures["sets"]) > 1:
+        _show("mean", _means(figures["sets"]))
+    print(write_result("exits", figures), machine()["instructions"])
+
+
+def _means(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    names = next(iter(sets.values()))
+    return {
+        name: {
+            measure: [round(float(np.mean([found[name][measure][0] for found in sets.values()])), 4)]
+            for measure in names[name]
+        }
+        for name in names
+    }
+
+
+def _show(title: str, found: Mapping[str, Any]) -> None:
+    print(title)
+    for name, row in found.items():
+        print(f"  {name:10}", "  ".join(f"{measure} {values[0]:+.4f}" for measure, values in row.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Which pairs make a batch, and in which shape each text is seen. The same seed and step give the same batch.
+
+No torch and no model here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder.interface import Ids
+from indexer.training.pairs import Pairs
+from indexer.training.recipe import DataPart
+
+# Queries looked through for the neighbours of a seed: a sample keeps a step's cost small.
+_NEIGHBOUR_SAMPLE = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatch:
+    """A batch's texts as token ids without special tokens.
+
+    `rows` are its pairs, `negatives` more pairs of one language whose frozen queries it is told from. `documented`
+    tells which codes have their documentation before them.
+    """
+
+    rows: NDArray[np.int64]
+    queries: list[Ids]
+    codes: list[Ids]
+    documented: NDArray[np.bool_]
+    negatives: NDArray[np.int64]
+
+
+class Sampler:
+    """Draws batches from pairs."""
+
+    def __init__(self, pairs: Pairs, recipe: DataPart, seed: int, words: NDArray[np.int64]) -> None:
+        """`words` are the token ids that may stand in for each other."""
+        self._pairs, self._recipe, self._seed = pairs, recipe, seed
+        self._words = words
+        self._is_word = np.zeros(1 << 16, dtype=bool)
+        self._is_word[words] = True
+        self._by_language = [np.flatnonzero(pairs.language == number) for number in range(len(pairs.languages))]
+        shares = np.array([len(rows) for rows in self._by_language], dtype=float) ** recipe.language_power
+        self._shares = shares / shares.sum()
+
+    def batch(self, step: int, size: int, negatives: int) -> TrainingBatch:
+        """Return the batch of a step: pairs of one language, so that the negatives are of it too."""
+        random = np.random.default_rng([self._seed, step])
+        language = self._by_language[random.choice(len(self._by_language), p=self._shares)]
+        if random.random() < self._recipe.neighbours:
+            rows = self._neighbours(random, language, size)
+        else:
+            rows = _draw(random, language, size)
+        queries = [self._shape_query(random, row) for row in rows]
+        # As many in every batch: a processor's kernels are made once for each shape.
+        documented = random.permutation(len(rows)) < round(self._recipe.documented * len(rows))
+        codes = [self._shape_code(random, row, spoken) for row, spoken in zip(rows, documented, strict=True)]
+        return TrainingBatch(rows, queries, codes, documented, _draw(random, language, negatives))
+
+    def _neighbours(self, random: np.random.Generator, language: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+        """Return seeds with the pairs whose queries are nearest to theirs: the hardest negatives there are."""
+        group = self._recipe.neighbour_group
+        sample = _draw(random, language, _NEIGHBOUR_SAMPLE)
+        seeds = sample[: max(1, size // group)]
+        frozen = self._pairs.frozen[sample].astype(np.float32)
+        near = np.argsort(-(frozen[: len(seeds)] @ frozen.T), axis=1, kind="stable")[:, :group]
+        rows = np.unique(sample[near.ravel()])
+        more = np.setdiff1d(sample, rows)
+        return np.concatenate([rows, random.permutation(more)])[:size]
+
+    def _shape_query(self, random: np.random.Generator, row: int) -> Ids:
+        return self._renamed(random, self._pairs.queries[row].astype(np.int32))
+
+    def _shape_code(self, random: np.random.Generator, row: int, documented: bool) -> Ids:
+        recipe, pairs = self._recipe, self._pairs
+        ids = (pairs.normals if random.random() < recipe.normal else pairs.codes)[row].astype(np.int32)
+        ids = self._renamed(random, ids)
+        if documented:
+            ids = np.concatenate([pairs.queries[row].astype(np.int32), ids])
+        if random.random() < recipe.named:
+            ids = np.concatenate([pairs.names[row].astype(np.int32), ids])
+        return ids[: recipe.code_tokens]
+
+    def _renamed(self, random: np.random.Generator, ids: Ids) -> Ids:
+        """Return ids, of which now and then some words are others, each the same one everywhere."""
+        if random.random() >= self._recipe.renamed:
+            return ids
+        found = np.unique(ids[self._is_word[ids]])
+        chosen = found[random.random(len(found)) < self._recipe.renamed_words]
+        table = np.arange(1 << 16, dtype=np.int32)
+        table[chosen] = random.choice(self._words, size=len(chosen))
+        return table[ids]
+
+
+def _draw(random: np.random.Generator, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return up to `size` distinct rows, in random order."""
+    if size >= len(rows):
+        return random.permutation(rows)
+    return random.choice(rows, size=size, replace=False)

@@ -1,0 +1,102 @@
+"""From a run to a model folder: what is fitted to the finished trunk, and all of it exported.
+
+The token table and the block scorer are learnt from the deepest exit as it will run, in 8 bits.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.encoder.interface import Vectors
+from indexer.encoder.onnx import OnnxEncoder
+from indexer.encoder.units import plan_unit
+from indexer.errors import UsageError
+from indexer.progress import Progress, Report, silent
+from indexer.training.blocks import fit_scorer
+from indexer.training.export import write_folder
+from indexer.training.loop import CHECKPOINT, read_checkpoint
+from indexer.training.pairs import Counts, Pair, Pairs, read_pairs
+from indexer.training.recipe import Recipe
+from indexer.training.shape import read_shape
+from indexer.training.static import first_table, fit_table
+
+# Characters from which a code is likely to need two blocks, and how many such codes the scorer is fitted to.
+_LONG = 1_200
+_LONG_CODES = 4_000
+# Queries encoded between two reports.
+_CHUNK = 8_192
+
+
+def ship(
+    run: Path,
+    base: Path,
+    target: Path,
+    pairs: Pairs,
+    files: Sequence[Path],
+    *,
+    whole: Path | None = None,
+    report: Report = silent,
+) -> None:
+    """Fit the token table and the block scorer to a run's checkpoint, and write the model folder `target`.
+
+    `base` is the folder of the model that the run began with, `files` the pair files in which long codes are found.
+    In `whole` the same model is written in float32, for comparison.
+    """
+    state = read_checkpoint(run / CHECKPOINT)
+    recipe = Recipe.model_validate_json(state["recipe"])
+    weights = {name: value.float().numpy() for name, value in state["model"].items()}
+    shape = read_shape(json.loads((base / "config.json").read_text()))
+    depths, name, tokenizer = recipe.model.depths, recipe.model.name, base / "tokenizer.json"
+    with tempfile.TemporaryDirectory() as scratch:
+        write_folder(Path(scratch), weights, shape, depths, tokenizer, name)
+        encoder = OnnxEncoder.load(Path(scratch))
+        queries = _queries(encoder, pairs, report)
+        singles = [np.array([token], dtype=np.int32) for token in range(shape.words)]
+        start = first_table(encoder.encode(singles, depths[-1]), pairs)
+        static = fit_table(start, pairs, queries, recipe.static, recipe.loss, report=report)
+        scorer = _scorer(encoder, files)
+    made: dict[str, Any] = {"static": static, "block_scorer": scorer.tolist()}
+    write_folder(target, weights, shape, depths, tokenizer, name, **made)
+    if whole is not None:
+        write_folder(whole, weights, shape, depths, tokenizer, name, quantised=False, **made)
+
+
+def _queries(encoder: OnnxEncoder, pairs: Pairs, report: Report) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
+    parts = []
+    for first in range(0, len(pairs), _CHUNK):
+        rows = range(first, min(first + _CHUNK, len(pairs)))
+        texts = [pairs.queries[row].astype(np.int32) for row in rows]
+        parts.append(encoder.encode(texts, encoder.depths[-1]).astype(np.float16))
+        report(Progress("Encoding queries", rows.stop, len(pairs), "queries"))
+    return np.concatenate(parts)
+
+
+def _scorer(encoder: OnnxEncoder, files: Sequence[Path]) -> Vectors:
+    """Return the block scorer, fitted to long codes spread over the files."""
+    long = [pair for pair in read_pairs(files, Counts()) if len(pair.code) >= _LONG]
+    chosen = [long[row] for row in np.linspace(0, len(long) - 1, num=min(_LONG_CODES, len(long)), dtype=np.int64)]
+    blocks, queries = long_units(encoder, chosen)
+    if not blocks:
+        raise UsageError("no code of the pair files is long enough for two blocks: none to learn attention from")
+    return fit_scorer(blocks, queries)
+
+
+def long_units(encoder: OnnxEncoder, pairs: Sequence[Pair]) -> tuple[list[Vectors], Vectors]:
+    """Return the block vectors of each code that has two blocks or more, and the vectors of their queries."""
+    plans = [
+        (plan_unit(encoder, tokens, tokens.ids[:0], pair.code, 1, (), encoder.depths[-1]), pair.query)
+        for tokens, pair in zip(encoder.tokenise([pair.code for pair in pairs]), pairs, strict=True)
+    ]
+    plans = [(plan, query) for plan, query in plans if len(plan.token_ids) > 1]
+    if not plans:
+        return [], np.empty((0, encoder.dimension), np.float32)
+    vectors = encoder.encode([ids for plan, _ in plans for ids in plan.token_ids], encoder.depths[-1])
+    ends = np.cumsum([len(plan.token_ids) for plan, _ in plans])
+    asked = [tokens.ids[: encoder.window] for tokens in encoder.tokenise([query for _, query in plans])]
+    return np.split(vectors, ends[:-1]), encoder.encode(asked, encoder.depths[-1])
