@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 # Queries and candidates of a set; a language with fewer queries makes no set.
 QUERIES = 500
 CANDIDATES = 1_000
+# What the query language would take for a phrase, a regular expression, a field or a "not".
+_OPERATORS = re.compile(r"[\"/\\:]|(?<!\S)-")
 
 
 def write_sets(pairs: Iterable[Mapping[str, Any]], folder: Path, seed: int = 7) -> list[Path]:
@@ -39,7 +42,9 @@ def _write(folder: Path, pairs: list[Mapping[str, Any]], language: str) -> Path:
     corpus = [
         {"_id": f"c{row}", "text": pair["code"], "metadata": {"language": language}} for row, pair in enumerate(pairs)
     ]
-    queries = [{"_id": f"q{row}", "text": pair["query"]} for row, pair in enumerate(pairs[:QUERIES])]
+    queries = [
+        {"_id": f"q{row}", "text": _OPERATORS.sub(" ", pair["query"])} for row, pair in enumerate(pairs[:QUERIES])
+    ]
     _lines(folder / "corpus.jsonl", corpus)
     _lines(folder / "queries.jsonl", queries)
     judged = "".join(f"q{row}\tc{row}\t1\n" for row in range(len(queries)))

@@ -158,7 +158,7 @@ def test_a_wrong_recipe_is_named(tmp_path, old, new, said):
 
 def test_held_out_pairs_are_sets_that_read(tmp_path):
     rows = [
-        {"query": f"question {number}", "code": f"def f{number}(): pass", "language": "python"}
+        {"query": f'question {number} says "a/b and kind:x -no', "code": f"def f{number}(): pass", "language": "python"}
         for number in range(CANDIDATES + 50)
     ]
     rows += [rows[0]] + [{"query": f"few {n}", "code": "x", "language": "go"} for n in range(QUERIES - 1)]
