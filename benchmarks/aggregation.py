@@ -17,7 +17,7 @@ from benchmarks.machine import write_result
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Vectors
 from indexer.encoder.onnx import OnnxEncoder
-from indexer.encoder.units import plan_unit
+from indexer.encoder.units import embed_blocks
 from indexer.style.docstrings import without_docstrings
 from search.evaluation.measures import DEPTH, compare, estimate, evaluate
 from search.evaluation.sets import TextSet, read_set
@@ -29,11 +29,7 @@ def scores(encoder: OnnxEncoder, texts: list[str], queries: list[str]) -> tuple[
     """Return the scores (queries, texts) of each way to make one vector of blocks, and the texts' tokens."""
     depth = encoder.depths[-1]
     tokens = encoder.tokenise(texts)
-    plans = [
-        plan_unit(encoder, seen, seen.ids[:0], text, 1, (), depth) for seen, text in zip(tokens, texts, strict=True)
-    ]
-    counts = [len(plan.token_ids) for plan in plans]
-    blocks = np.split(encoder.encode([ids for plan in plans for ids in plan.token_ids], depth), np.cumsum(counts)[:-1])
+    blocks = embed_blocks(encoder, texts, depth)
     first = encoder.encode([seen.ids[: encoder.window] for seen in tokens], depth)
     asked = encoder.encode([seen.ids[: encoder.window] for seen in encoder.tokenise(queries)], depth)
     ways: dict[str, Vectors] = {

@@ -20,7 +20,7 @@ from benchmarks.machine import machine, write_result
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Vectors
 from indexer.encoder.onnx import OnnxEncoder
-from indexer.encoder.units import plan_unit
+from indexer.encoder.units import embed_blocks
 from indexer.lexical.tokens import index_terms
 from indexer.style.docstrings import without_docstrings
 from indexer.training.export import export_base
@@ -34,13 +34,7 @@ _ROUNDS = 3
 
 def code_vectors(encoder: OnnxEncoder, texts: Sequence[str], depth: int) -> Vectors:
     """Return the vectors (n, dim) of texts as the index makes them of records: blocks, then one vector a text."""
-    tokens = encoder.tokenise(texts)
-    plans = [
-        plan_unit(encoder, seen, seen.ids[:0], text, 1, (), depth) for seen, text in zip(tokens, texts, strict=True)
-    ]
-    blocks = encoder.encode([ids for plan in plans for ids in plan.token_ids], depth)
-    ends = np.cumsum([len(plan.token_ids) for plan in plans])
-    return np.stack([aggregate(part, encoder.block_scorer) for part in np.split(blocks, ends[:-1])])
+    return np.stack([aggregate(part, encoder.block_scorer) for part in embed_blocks(encoder, texts, depth)])
 
 
 def systems(

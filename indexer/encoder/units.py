@@ -65,8 +65,18 @@ def block_key(fingerprint: str, depth: int, ids: Ids) -> bytes:
     return digest.digest()
 
 
+def embed_blocks(encoder: Encoder, texts: Sequence[str], depth: int) -> list[Vectors]:
+    """Return the block vectors (n, dim) of each text of any length, without headings, made as a unit's are."""
+    if not texts:
+        return []
+    plans = [
+        plan_unit(encoder, tokens, tokens.ids[:0], text, 1, (), depth).token_ids
+        for tokens, text in zip(encoder.tokenise(texts), texts, strict=True)
+    ]
+    vectors = encoder.encode([ids for plan in plans for ids in plan], depth)
+    return np.split(vectors, np.cumsum([len(plan) for plan in plans])[:-1])
+
+
 def embed_text(encoder: Encoder, text: str, depth: int) -> Vectors:
     """Return the vector (dim,) of a text of any length without a heading, made as a unit's is."""
-    tokens = encoder.tokenise([text])[0]
-    plan = plan_unit(encoder, tokens, tokens.ids[:0], text, 1, (), depth)
-    return aggregate(encoder.encode(plan.token_ids, depth), encoder.block_scorer)
+    return aggregate(embed_blocks(encoder, [text], depth)[0], encoder.block_scorer)

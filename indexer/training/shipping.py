@@ -15,7 +15,7 @@ import numpy as np
 
 from indexer.encoder.interface import Vectors
 from indexer.encoder.onnx import OnnxEncoder
-from indexer.encoder.units import plan_unit
+from indexer.encoder.units import embed_blocks
 from indexer.errors import UsageError
 from indexer.progress import Progress, Report, silent
 from indexer.training.blocks import fit_scorer
@@ -89,14 +89,10 @@ def _scorer(encoder: OnnxEncoder, files: Sequence[Path]) -> Vectors:
 
 def long_units(encoder: OnnxEncoder, pairs: Sequence[Pair]) -> tuple[list[Vectors], Vectors]:
     """Return the block vectors of each code that has two blocks or more, and the vectors of their queries."""
-    plans = [
-        (plan_unit(encoder, tokens, tokens.ids[:0], pair.code, 1, (), encoder.depths[-1]), pair.query)
-        for tokens, pair in zip(encoder.tokenise([pair.code for pair in pairs]), pairs, strict=True)
-    ]
-    plans = [(plan, query) for plan, query in plans if len(plan.token_ids) > 1]
-    if not plans:
+    depth = encoder.depths[-1]
+    blocks = embed_blocks(encoder, [pair.code for pair in pairs], depth)
+    long = [(part, pair.query) for part, pair in zip(blocks, pairs, strict=True) if len(part) > 1]
+    if not long:
         return [], np.empty((0, encoder.dimension), np.float32)
-    vectors = encoder.encode([ids for plan, _ in plans for ids in plan.token_ids], encoder.depths[-1])
-    ends = np.cumsum([len(plan.token_ids) for plan, _ in plans])
-    asked = [tokens.ids[: encoder.window] for tokens in encoder.tokenise([query for _, query in plans])]
-    return np.split(vectors, ends[:-1]), encoder.encode(asked, encoder.depths[-1])
+    asked = [tokens.ids[: encoder.window] for tokens in encoder.tokenise([query for _, query in long])]
+    return [part for part, _ in long], encoder.encode(asked, depth)
