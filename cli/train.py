@@ -113,9 +113,12 @@ def prepare_command(files: tuple[Path, ...], base: Path, pairs: Path, recipe: Pa
 @_run
 @_recipe
 @click.option("--start", type=_FILE, help="A checkpoint of another run to begin with instead of the base model.")
+@click.option(
+    "--share", type=click.FloatRange(0, 1), default=1.0, help="How much of --start; the rest is the base model."
+)
 @click.option("--minutes", type=click.FloatRange(min=0), help="Stop after this long; the next run goes on.")
 def fit_command(
-    base: Path, pairs: Path, run: Path, recipe: Path | None, start: Path | None, minutes: float | None
+    base: Path, pairs: Path, run: Path, recipe: Path | None, start: Path | None, share: float, minutes: float | None
 ) -> None:
     """Train the exits (extra `train`). Stop it when you like: it goes on from its last checkpoint."""
     from cli.progress import progress
@@ -124,7 +127,7 @@ def fit_command(
 
     fit, made = _torch("indexer.training.loop", "fit"), read_recipe(recipe or RECIPE)
     with progress(shown=sys.stderr.isatty()) as report:
-        step = fit(run, base, made, load_pairs(pairs), start=start, minutes=minutes, report=report)
+        step = fit(run, base, made, load_pairs(pairs), start=start, share=share, minutes=minutes, report=report)
     click.echo(f"{step} of {made.run.steps} steps done in {run}")
 
 

@@ -5,6 +5,8 @@ No torch and no model here.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,10 @@ from indexer.encoder.interface import Ids
 from indexer.training.pairs import Pairs
 from indexer.training.recipe import DataPart
 
+_NOTHING = np.empty(0, dtype=np.int32)
+# How people begin a question to a search engine, and the words that they leave out.
+_OPENINGS = ((), ("how", "to"), ("how", "do", "i"), ("function", "to"), ("code", "to"), ("best", "way", "to"))
+_SMALL_WORDS = ("a", "an", "the", "of", "this", "that", "given", ".", ",")
 # Queries looked through for the neighbours of a seed: a sample keeps a step's cost small.
 _NEIGHBOUR_SAMPLE = 4_096
 
@@ -36,12 +42,18 @@ class TrainingBatch:
 class Sampler:
     """Draws batches from pairs."""
 
-    def __init__(self, pairs: Pairs, recipe: DataPart, seed: int, words: NDArray[np.int64]) -> None:
-        """`words` are the token ids that may stand in for each other."""
+    def __init__(
+        self, pairs: Pairs, recipe: DataPart, seed: int, words: NDArray[np.int64], vocabulary: Mapping[str, int]
+    ) -> None:
+        """`words` are the token ids that may stand in for each other, `vocabulary` names all token ids."""
         self._pairs, self._recipe, self._seed = pairs, recipe, seed
         self._words = words
         self._is_word = np.zeros(1 << 16, dtype=bool)
         self._is_word[words] = True
+        self._openings = [_ids(vocabulary, opening) for opening in _OPENINGS]
+        self._languages = [_ids(vocabulary, _spelled(name)) for name in pairs.languages]
+        self._is_small = np.zeros(1 << 16, dtype=bool)
+        self._is_small[_ids(vocabulary, _SMALL_WORDS)] = True
         self._by_language = [np.flatnonzero(pairs.language == number) for number in range(len(pairs.languages))]
         shares = np.array([len(rows) for rows in self._by_language], dtype=float) ** recipe.language_power
         self._shares = shares / shares.sum()
@@ -72,7 +84,14 @@ class Sampler:
         return np.concatenate([rows, random.permutation(more)])[:size]
 
     def _shape_query(self, random: np.random.Generator, row: int) -> Ids:
-        return self._renamed(random, self._pairs.queries[row].astype(np.int32))
+        ids = self._renamed(random, self._pairs.queries[row].astype(np.int32))
+        if random.random() >= self._recipe.asked:
+            return ids
+        language = self._languages[self._pairs.language[row]]
+        before, after = (language, _NOTHING) if random.random() < 0.5 else (_NOTHING, language)
+        opening = self._openings[random.integers(len(self._openings))]
+        ids = ids[~self._is_small[ids]] if random.random() < 0.5 else ids
+        return np.concatenate([before, opening, ids, after])[: self._recipe.query_tokens]
 
     def _shape_code(self, random: np.random.Generator, row: int, documented: bool) -> Ids:
         recipe, pairs = self._recipe, self._pairs
@@ -93,6 +112,16 @@ class Sampler:
         table = np.arange(1 << 16, dtype=np.int32)
         table[chosen] = random.choice(self._words, size=len(chosen))
         return table[ids]
+
+
+def _spelled(language: str) -> list[str]:
+    """Return a language's name as the tokenizer divides it: signs one by one."""
+    return re.findall(r"\w+|\S", language)
+
+
+def _ids(vocabulary: Mapping[str, int], words: Iterable[str]) -> Ids:
+    """Return the ids of those words that the vocabulary has."""
+    return np.array([vocabulary[word] for word in words if word in vocabulary], dtype=np.int32)
 
 
 def _draw(random: np.random.Generator, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:

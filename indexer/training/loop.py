@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,15 @@ class Run:
         self._load()
 
     def train(
-        self, pairs: Pairs, words: Sequence[int], *, minutes: float | None = None, report: Report = silent
+        self, pairs: Pairs, vocabulary: Mapping[str, int], *, minutes: float | None = None, report: Report = silent
     ) -> None:
-        """Train until the recipe's steps are done, or the time is up; what was done is kept either way."""
+        """Train until the recipe's steps are done, or the time is up; what was done is kept either way.
+
+        `vocabulary` are the tokenizer's words and their ids.
+        """
         recipe = self.recipe
-        sampler = Sampler(pairs, recipe.data, recipe.run.seed, np.array(words, dtype=np.int64))
+        words = np.array([number for word, number in vocabulary.items() if word.isalpha()], dtype=np.int64)
+        sampler = Sampler(pairs, recipe.data, recipe.run.seed, words, vocabulary)
         ends = time.monotonic() + 60 * minutes if minutes is not None else None
         began, tokens, sums, count = time.monotonic(), 0, dict[str, float](), 0
         while self.step < recipe.run.steps and (ends is None or time.monotonic() < ends):
@@ -205,24 +209,37 @@ def fit(
     pairs: Pairs,
     *,
     start: Path | None = None,
+    share: float = 1.0,
     minutes: float | None = None,
     device: str | None = None,
     report: Report = silent,
 ) -> int:
     """Begin or go on with the run in `folder` from the base model in `base`; return how many steps are done.
 
-    A run that begins takes its weights from the checkpoint `start` of another run, where one is named.
+    A run that begins takes its weights from the checkpoint `start` of another run, where one is named: its inner
+    exits, and `share` of all else, the rest from the base model.
     """
     tokenizer = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
     model = from_base(base, recipe.model.depths)
     run = Run(folder, model, recipe, Special(text_id(tokenizer, "[CLS]"), text_id(tokenizer, "[SEP]")), device)
     if not run.step and start is not None:
-        model.load_state_dict(read_checkpoint(start)["model"])
+        model.load_state_dict(_mixed(read_checkpoint(start)["model"], model, share))
     elif not run.step:
         initialise_exits(model, run.encode, pairs, recipe.data.code_tokens)
-    words = [number for word, number in tokenizer["model"]["vocab"].items() if word.isalpha()]
-    run.train(pairs, words, minutes=minutes, report=report)
+    run.train(pairs, tokenizer["model"]["vocab"], minutes=minutes, report=report)
     return run.step
+
+
+def _mixed(start: Mapping[str, Tensor], base: MultiExit, share: float) -> dict[str, Tensor]:
+    """Return weights between two models: what the base knew and training lost is partly had again.
+
+    After WiSE-FT (Wortsman et al. 2022). The base's inner exits know nothing, so those of `start` stay.
+    """
+    inner = tuple(f"exits.{depth}." for depth in base.depths[:-1])
+    return {
+        name: start[name] if name.startswith(inner) else torch.lerp(value, start[name], share)
+        for name, value in base.state_dict().items()
+    }
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

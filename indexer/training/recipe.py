@@ -34,6 +34,7 @@ class DataPart(_Part):
     normal: float = _Share
     named: float = _Share
     documented: float = _Share
+    asked: float = _Share
     renamed: float = _Share
     renamed_words: float = _Share
     neighbours: float = _Share

@@ -16,8 +16,10 @@ from indexer.training.pairs import Counts, Ragged, load_pairs, prepare, read_pai
 from indexer.training.recipe import RECIPE as SHIPPED
 from indexer.training.recipe import read_recipe
 from search.evaluation.sets import read_set
-from tests.indexer.training.tiny_base import RECIPE, write_pairs
+from tests.indexer.training.tiny_base import RECIPE, WORDS, write_pairs
 from tests.stub_encoder import StubEncoder
+
+VOCABULARY = {word: number for number, word in enumerate(WORDS)}
 
 
 @pytest.fixture
@@ -107,9 +109,9 @@ def test_a_batch_is_of_one_language_and_the_same_for_a_step(prepared):
     pairs = load_pairs(folder / "prepared")
     data = _recipe(folder).data
     words = np.unique(pairs.codes.flat).astype(np.int64)
-    sampler = Sampler(pairs, data, 7, words)
+    sampler = Sampler(pairs, data, 7, words, VOCABULARY)
     for step in range(8):
-        one, two = sampler.batch(step, 8, 5), Sampler(pairs, data, 7, words).batch(step, 8, 5)
+        one, two = sampler.batch(step, 8, 5), Sampler(pairs, data, 7, words, VOCABULARY).batch(step, 8, 5)
         assert one.rows.tolist() == two.rows.tolist()
         assert [ids.tolist() for ids in one.codes] == [ids.tolist() for ids in two.codes]
         assert len(set(one.rows.tolist())) == 8
@@ -118,12 +120,32 @@ def test_a_batch_is_of_one_language_and_the_same_for_a_step(prepared):
     assert sampler.batch(0, 8, 5).rows.tolist() != sampler.batch(1, 8, 5).rows.tolist()
 
 
+def test_queries_are_put_as_people_ask(prepared):
+    folder, *_ = prepared
+    pairs = load_pairs(folder / "prepared")
+    data = _recipe(folder).data.model_copy(update={"renamed": 0.0})
+    words = np.unique(pairs.codes.flat).astype(np.int64)
+    vocabulary = {**VOCABULARY, "how": 900, "do": 901, **dict.fromkeys(pairs.languages, 950)}
+
+    def asked(share):
+        sampler = Sampler(pairs, data.model_copy(update={"asked": share}), 7, words, vocabulary)
+        return sampler.batch(0, 8, 5)
+
+    plain, put = asked(0.0), asked(1.0)
+    assert [ids.tolist() for ids in plain.queries] == [pairs.queries[row].tolist() for row in plain.rows]
+    assert all(950 in ids.tolist() for ids in put.queries)
+    small = {VOCABULARY["the"], VOCABULARY["of"], VOCABULARY["a"]}
+    for ids, row in zip(put.queries, put.rows, strict=True):
+        kept = set(pairs.queries[row].tolist()) - small
+        assert kept <= set(ids.tolist()) <= {*kept, *small, 900, 901, 950, *VOCABULARY.values()}
+
+
 def test_words_are_replaced_alike_everywhere(prepared):
     folder, *_ = prepared
     pairs = load_pairs(folder / "prepared")
     words = np.unique(pairs.codes.flat).astype(np.int64)
     always = _recipe(folder).data.model_copy(update={"renamed": 1.0, "renamed_words": 1.0})
-    sampler = Sampler(pairs, always, 7, words)
+    sampler = Sampler(pairs, always, 7, words, VOCABULARY)
     ids = np.array([*words[:3], *words[:3], 59_999], np.int32)
     renamed = sampler._renamed(np.random.default_rng(1), ids)
     assert renamed[:3].tolist() == renamed[3:6].tolist()

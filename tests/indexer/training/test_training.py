@@ -25,6 +25,7 @@ from indexer.training.static import first_table, fit_table  # noqa: E402
 from tests.indexer.training.tiny_base import RECIPE, WORDS, write_base, write_pairs  # noqa: E402
 
 torch.set_num_threads(1)
+VOCABULARY = {word: number for number, word in enumerate(WORDS)}
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +87,30 @@ def test_training_lowers_the_loss_and_goes_on_where_it_was(made, tmp_path):
     assert loop.fit(tmp_path / "run", base, longer, pairs) == 60, "a finished run is left as it is"
 
 
+def test_a_run_begins_between_another_one_and_the_base(made, tmp_path):
+    _, base, recipe, pairs = made
+    one = loop.Run(tmp_path / "one", from_base(base, recipe.model.depths), recipe, loop.Special(2, 3), "cpu")
+    with torch.no_grad():
+        for parameter in one.model.parameters():
+            parameter.add_(1.0)
+    one._save(loop.CHECKPOINT)
+    loop.fit(tmp_path / "two", base, recipe, pairs, start=tmp_path / "one" / loop.CHECKPOINT, share=0.25, minutes=0.0)
+    two = loop.read_checkpoint(tmp_path / "two" / loop.CHECKPOINT)["model"]
+    start, plain = one.model.state_dict(), from_base(base, recipe.model.depths).state_dict()
+    inner = f"exits.{recipe.model.depths[0]}.head.bias"
+    torch.testing.assert_close(two[inner], start[inner])
+    torch.testing.assert_close(two["layers.0.up.bias"], plain["layers.0.up.bias"] + 0.25)
+
+
 def test_a_stopped_run_ends_as_one_that_was_not(made, tmp_path):
     _, base, recipe, pairs = made
-    words = [number for number, word in enumerate(WORDS) if word.isalpha()]
 
     def run(folder):
         return loop.Run(folder, from_base(base, recipe.model.depths), recipe, loop.Special(2, 3), "cpu")
 
     torch.manual_seed(1)
     whole = run(tmp_path / "whole")
-    whole.train(pairs, words)
+    whole.train(pairs, VOCABULARY)
     part = run(tmp_path / "part")
     taken = part._one
 
@@ -106,10 +121,10 @@ def test_a_stopped_run_ends_as_one_that_was_not(made, tmp_path):
 
     part._one = stopping
     with pytest.raises(KeyboardInterrupt):
-        part.train(pairs, words)
+        part.train(pairs, VOCABULARY)
     again = run(tmp_path / "part")
     assert again.step == 4, "the last checkpoint"
-    again.train(pairs, words)
+    again.train(pairs, VOCABULARY)
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(again.model.state_dict()[name], value, atol=1e-5, rtol=1e-4)
 
@@ -160,7 +175,7 @@ def test_a_loss_that_is_no_number_stops_the_run(made, tmp_path):
         model.layers[0].up.weight.fill_(float("nan"))
     run = loop.Run(tmp_path / "run", model, recipe, loop.Special(2, 3))
     with pytest.raises(EnvironmentFailed, match="step 0"):
-        run.train(pairs, [12, 13])
+        run.train(pairs, VOCABULARY)
 
 
 def test_pairs_that_ask_the_same_are_no_negatives(made):
