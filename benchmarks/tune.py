@@ -154,7 +154,7 @@ def _name_examples(engine: Engine, index: Index, repository: str) -> list[Exampl
     """Ask for names of the index, whole or in part, in the way people type them."""
     chosen = random.Random(_SEED)
     with index.view() as view:
-        heads = [head for head in view.store.heads(view.catalogue.keys.tolist()).values() if _worth_asking(head)]
+        heads = [head for head in view.store.heads(view.catalogue.keys.tolist()).values() if worth_asking(head)]
     examples = []
     for place, head in enumerate(chosen.sample(heads, min(_NAMES_A_PACKAGE, len(heads)))):
         same = [other for other in heads if other.symbol == head.symbol]
@@ -167,7 +167,8 @@ def _name_examples(engine: Engine, index: Index, repository: str) -> list[Exampl
     return examples
 
 
-def _worth_asking(head: Head) -> bool:
+def worth_asking(head: Head) -> bool:
+    """Tell whether a unit has a name that a person would type."""
     return len(head.symbol) > 3 and head.kind in {"function", "method", "class"} and "test" not in head.path.lower()
 
 

@@ -21,6 +21,7 @@ from indexer.progress import Summary
 @click.option("--name", help="Call the source this instead of its folder's name.")
 @click.option("--no-vectors", is_flag=True, help="Stop when BM25 is searchable; vectors come with a later run.")
 @click.option("--no-deepen", is_flag=True, help="Stop when all is searchable by meaning at the cheapest depth.")
+@click.option("--watch", is_flag=True, help="Go on: take up what is saved in the folders until stopped.")
 @click.option("--depth", type=int, help="The encoder's depth to reach; its deepest by default.")
 @click.option("--processes", type=int, help="Parser processes (or FATHOM_PROCESSES).")
 @click.option("--include-vendored", is_flag=True, default=None, help="Index dependencies and build folders too.")
@@ -30,6 +31,7 @@ def command(
     name: str | None,
     no_vectors: bool,
     no_deepen: bool,
+    watch: bool,
     depth: int | None,
     processes: int | None,
     include_vendored: bool | None,
@@ -48,6 +50,8 @@ def command(
 
     if name is not None and len(sources) > 1:
         raise UsageError("--name names one source; index the others with commands of their own")
+    if watch and no_vectors:
+        raise UsageError("--watch keeps an index complete; it does not go with --no-vectors")
     chosen = settings(folder, processes=processes, include_vendored=include_vendored, depth=depth)
     opened = [
         open_source(
@@ -71,13 +75,21 @@ def command(
             if not no_vectors:
                 pipeline.encode()
             pipeline.sweep()
-            deep = no_vectors or no_deepen or pipeline.deep
+            deep = no_vectors or no_deepen or watch or pipeline.deep
         if not deep:
             pipeline.summary.add(deepen(chosen.index, chosen, encoder, report, wait=True))
     if as_json:
         click.echo(json.dumps(asdict(pipeline.summary), indent=2))
     elif not quiet:
         _say(pipeline.summary, verbose=verbose)
+    if watch:
+        from indexer.watch import watch as watched
+
+        for summary in watched(chosen.index, opened, chosen, encoder, deepening=not no_deepen):
+            if as_json:
+                click.echo(json.dumps(asdict(summary)))
+            elif not quiet:
+                click.echo(f"{_changes(summary)}; searchable", err=True)
 
 
 def _state(before: Summary, after: Summary, *, vectors: bool) -> str:
@@ -85,6 +97,10 @@ def _state(before: Summary, after: Summary, *, vectors: bool) -> str:
     if (after.added, after.changed, after.removed) != (before.added, before.changed, before.removed):
         return f"searchable by words; {'vectors follow' if vectors else 'stopping'}"
     return "nothing changed" if after.unchanged > before.unchanged else "no file of it can be indexed"
+
+
+def _changes(summary: Summary) -> str:
+    return f"{summary.added} files added, {summary.changed} changed, {summary.removed} removed"
 
 
 def _say(summary: Any, *, verbose: bool) -> None:

@@ -20,8 +20,10 @@ from indexer.store.manifest import refuse_other_model
 from indexer.types import Unit
 from search.classes import QueryClass
 from search.collapse import collapse
+from search.confidence import calibrated, gather, probability
 from search.highlight import matching_lines
 from search.query import Query, parse
+from search.ranking.candidates import Candidates
 from search.ranking.weights import FUSION, Weights, fitted
 from search.retrieval import Asked, Mode, Pool, ask, candidates, order, rarity, read_mode
 from search.types import Answer, Hit
@@ -82,13 +84,14 @@ class Engine:
             found = candidates(view, asked)
             clock.step("retrieve")
             pool = order(*found, asked, fitted() if rank else FUSION)
+            chance = _chance(view, asked, *found, pool) if rank and mode is Mode.HYBRID else None
             clock.step("rank")
             like = _like(pool, asked, complete=exhaustive or not rank)
             keys = _listing(view, pool, asked, list(like), exhaustive or offset + k > len(like))
             page = keys[offset:] if exhaustive else keys[offset : offset + k]
             hits = _hits(view, asked, pool, page.tolist(), offset, like)
             clock.step("read and highlight")
-            return _answer(view, text, asked, len(keys), hits, clock)
+            return _answer(view, text, asked, len(keys), hits, clock, chance)
 
     def pool(self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights]) -> Pool:
         """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at."""
@@ -152,6 +155,16 @@ class Engine:
         return embed_text(encoder, text, encoder.depths[-1] if depth is None else depth)
 
 
+def _chance(view: View, asked: Asked, keys: Keys, found: Candidates, pool: Pool) -> float | None:
+    """Return how likely the first hit is relevant, where that is known: every unit has a vector, and there is a hit."""
+    manifest = view.manifest
+    if asked.vector is None or not len(keys) or manifest.encoded < manifest.documents:
+        return None
+    row = int(np.searchsorted(keys, pool.keys[0]))
+    evidence = gather(found, row, view.lexical.frequency)
+    return probability(evidence, manifest.fingerprint, manifest.depths, asked.query_class)
+
+
 def _like(pool: Pool, asked: Asked, *, complete: bool) -> dict[int, tuple[str, ...]]:
     """Return the keys of the pool that are listed, best first, each with the ids of the units like it."""
     keys = pool.keys.tolist()
@@ -192,12 +205,16 @@ def _hits(
     return tuple(hits)
 
 
-def _answer(view: View, text: str, asked: Asked, total: int, hits: tuple[Hit, ...], clock: _Clock) -> Answer:
+def _answer(
+    view: View, text: str, asked: Asked, total: int, hits: tuple[Hit, ...], clock: _Clock, chance: float | None = None
+) -> Answer:
     manifest = view.manifest
     complete = manifest.encoded / manifest.documents if manifest.documents else 1.0
     notes = [f"nothing here says {said!r}; {meant!r} was asked for too" for said, meant in asked.corrected]
     if complete < 1.0 and asked.mode is not Mode.LEXICAL:
         notes.append(f"{complete:.0%} of the units have vectors so far; the others are found by their words only")
+    if chance is not None and chance < calibrated().nothing:
+        notes.append(f"probably nothing here answers this ({chance:.0%} that the first hit does)")
     return Answer(
         query=text,
         query_class=asked.query_class.value,
@@ -205,6 +222,7 @@ def _answer(view: View, text: str, asked: Asked, total: int, hits: tuple[Hit, ..
         complete=complete,
         took_ms=clock.total(),
         total=total,
+        probability=chance,
         hits=hits,
         notes=tuple(notes),
         timings_ms=clock.steps,

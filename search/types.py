@@ -36,8 +36,9 @@ class Answer(BaseModel):
     """The hits of one page and what is known of the whole list.
 
     `complete` is the share of units that have vectors; `total` counts the hits that can be listed, a unit and those
-    `like` it as one; `notes` say in words what was degraded. `query_class` is written as `class`; `timings_ms`, what
-    each step took, is for those who measure and not part of the JSON.
+    `like` it as one; `probability` says how likely the first hit is relevant, None where that is not known; `notes`
+    say in words what was degraded. `query_class` is written as `class`; `timings_ms`, what each step took, is for
+    those who measure and not part of the JSON.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True)
