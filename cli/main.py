@@ -21,6 +21,7 @@ COMMANDS = {
     "index": "index",
     "remove": "remove",
     "search": "search",
+    "serve": "serve",
     "show": "show",
     "similar": "similar",
     "status": "status",
