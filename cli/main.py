@@ -14,6 +14,7 @@ from indexer.errors import FathomError, QueryError
 
 # Command → module under `cli`, loaded when it is run: starting stays fast.
 COMMANDS = {
+    "batch": "batch",
     "check": "check",
     "completion": "completion",
     "deepen": "deepen",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
 
 from indexer.encoder.interface import Encoder
-from indexer.encoder.units import embed_text
-from indexer.errors import UsageError
+from indexer.encoder.units import embed_text, embed_texts
+from indexer.errors import QueryError, UsageError
 from indexer.index import Index, View, load_encoder
 from indexer.lexical.tokens import terms
 from indexer.settings import Settings
@@ -29,6 +30,9 @@ from search.retrieval import Asked, Mode, Pool, ask, candidates, order, rarity, 
 from search.types import Answer, Hit
 from search.understanding import Understanding
 
+# Queries of a batch that are encoded together.
+_BATCH = 128
+
 
 class _Clock:
     """Milliseconds spent in each step."""
@@ -44,6 +48,22 @@ class _Clock:
 
     def total(self) -> float:
         return 1e3 * (time.perf_counter() - self.started)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A query with its options, as `Engine.search` takes them."""
+
+    text: str
+    k: int = 10
+    offset: int = 0
+    mode: Mode = Mode.HYBRID
+    rank: bool = True
+    exhaustive: bool = False
+
+    def check(self) -> None:
+        """Raise UsageError for a wrong k or offset."""
+        _check_page(self.k, self.offset)
 
 
 class Engine:
@@ -71,27 +91,35 @@ class Engine:
         matches is promised (`exhaustive`, and queries with conditions), in the other modes, or without `rank`.
         Raises QueryError for a query that cannot be read and UsageError for a wrong k, offset or mode.
         """
-        _check_page(k, offset)
-        mode = read_mode(mode)
+        wanted = Wanted(text, k, offset, read_mode(mode), rank, exhaustive)
         clock = _Clock()
+        wanted.check()
         query = parse(text)
         clock.step("parse")
         with self._index.view() as view:
-            asked = ask(view, query, mode, self._understood(view))
+            asked = ask(view, query, wanted.mode, self._understood(view))
             clock.step("conditions")
             asked = replace(asked, vector=self._query_vector(view, asked))
             clock.step("encode")
-            found = candidates(view, asked)
-            clock.step("retrieve")
-            pool = order(*found, asked, fitted() if rank else FUSION)
-            chance = _chance(view, asked, *found, pool) if rank and mode is Mode.HYBRID else None
-            clock.step("rank")
-            like = _like(pool, asked, complete=exhaustive or not rank)
-            keys = _listing(view, pool, asked, list(like), exhaustive or offset + k > len(like))
-            page = keys[offset:] if exhaustive else keys[offset : offset + k]
-            hits = _hits(view, asked, pool, page.tolist(), offset, like)
-            clock.step("read and highlight")
-            return _answer(view, text, asked, len(keys), hits, clock, chance)
+            return _answered(view, wanted, asked, clock)
+
+    def answers(self, queries: Iterable[Wanted]) -> Iterator[Answer | QueryError | UsageError]:
+        """Yield the answer to each query in order, or the error that `search` would raise for it.
+
+        Queries are encoded many at once and read one generation; memory does not grow with their number.
+        """
+        rest = iter(queries)
+        while chunk := list(islice(rest, _BATCH)):
+            with self._index.view() as view:
+                read = [self._read(view, wanted) for wanted in chunk]
+                vectors = self._query_vectors(view, [each for each in read if isinstance(each, Asked)])
+                answers = [
+                    _answered(view, wanted, replace(asked, vector=next(vectors)), _Clock())
+                    if isinstance(asked, Asked)
+                    else asked
+                    for wanted, asked in zip(chunk, read, strict=True)
+                ]
+            yield from answers
 
     def pool(self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights]) -> Pool:
         """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at."""
@@ -126,8 +154,31 @@ class Engine:
             return _answer(view, asked.query.text, asked, len(hits), hits, clock)
 
     def batch(self, texts: Sequence[str], k: int = 10, **options: Any) -> list[Answer]:
-        """Return the answers to several queries, in their order."""
-        return [self.search(text, k, **options) for text in texts]
+        """Return the answers to several queries, in their order; raise what `search` would for the first wrong one."""
+        if "mode" in options:
+            options["mode"] = read_mode(options["mode"])
+        answers = []
+        for answer in self.answers(Wanted(text, k, **options) for text in texts):
+            if not isinstance(answer, Answer):
+                raise answer
+            answers.append(answer)
+        return answers
+
+    def _read(self, view: View, wanted: Wanted) -> Asked | QueryError | UsageError:
+        try:
+            wanted.check()
+            return ask(view, parse(wanted.text), wanted.mode, self._understood(view))
+        except (QueryError, UsageError) as error:
+            return error
+
+    def _query_vectors(self, view: View, asked: Sequence[Asked]) -> Iterator[Any]:
+        """Yield a vector for each query, None where none is wanted."""
+        texts = [each.text for each in asked if _wants_vector(view, each)]
+        if not texts:
+            return repeat(None, len(asked))
+        encoder = self._load(view)
+        made = embed_texts(encoder, texts, self._depth(encoder))
+        return iter([next(made) if _wants_vector(view, each) else None for each in asked])
 
     def _understood(self, view: View) -> Understanding:
         """Return the vocabulary of a generation; that of the newest is kept."""
@@ -144,15 +195,36 @@ class Engine:
         return encoder
 
     def _query_vector(self, view: View, asked: Asked) -> Any:
-        if asked.mode is Mode.LEXICAL or not asked.text.strip() or not len(view.vectors):
-            return None
-        return self._embed(view, asked.text)
+        return self._embed(view, asked.text) if _wants_vector(view, asked) else None
 
     def _embed(self, view: View, text: str) -> Any:
-        """Return a text's vector, made at the deepest exit if nothing else is set: it finds code of every depth."""
         encoder = self._load(view)
+        return embed_text(encoder, text, self._depth(encoder))
+
+    def _depth(self, encoder: Encoder) -> int:
+        """Return the depth of queries: the deepest if nothing else is set, which finds code of every depth."""
         depth = self._settings.query_depth
-        return embed_text(encoder, text, encoder.depths[-1] if depth is None else depth)
+        return encoder.depths[-1] if depth is None else depth
+
+
+def _wants_vector(view: View, asked: Asked) -> bool:
+    return asked.mode is not Mode.LEXICAL and bool(asked.text.strip()) and bool(len(view.vectors))
+
+
+def _answered(view: View, wanted: Wanted, asked: Asked, clock: _Clock) -> Answer:
+    """Return the answer to a query that is read and encoded."""
+    found = candidates(view, asked)
+    clock.step("retrieve")
+    pool = order(*found, asked, fitted() if wanted.rank else FUSION)
+    chance = _chance(view, asked, *found, pool) if wanted.rank and asked.mode is Mode.HYBRID else None
+    clock.step("rank")
+    like = _like(pool, asked, complete=wanted.exhaustive or not wanted.rank)
+    last = wanted.offset + wanted.k
+    keys = _listing(view, pool, asked, list(like), wanted.exhaustive or last > len(like))
+    page = keys[wanted.offset :] if wanted.exhaustive else keys[wanted.offset : last]
+    hits = _hits(view, asked, pool, page.tolist(), wanted.offset, like)
+    clock.step("read and highlight")
+    return _answer(view, wanted.text, asked, len(keys), hits, clock, chance)
 
 
 def _chance(view: View, asked: Asked, keys: Keys, found: Candidates, pool: Pool) -> float | None:

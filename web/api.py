@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, current_app, g, jsonify, request
+from flask import Blueprint, Response, current_app, g, jsonify, request, stream_with_context
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from indexer.errors import FathomError, QueryError, UsageError
-from search.retrieval import Mode
+from search.batch import MAX_K, BatchQuery, batched
 from web.service import Service, service
 
 api = Blueprint("api", __name__)
 health = Blueprint("health", __name__)
 
-# Characters of one query.
-MAX_QUERY = 100_000
-_MAX_K = 1_000
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
@@ -27,22 +24,11 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class SearchRequest(_Request):
-    """What `/search` and each line of `/batch` take."""
-
-    query: str = Field(min_length=1, max_length=MAX_QUERY)
-    k: int = Field(default=10, ge=1, le=_MAX_K)
-    offset: int = Field(default=0, ge=0, le=1_000_000)
-    mode: Mode = Mode.HYBRID
-    rank: bool = True
-    id: str | int | None = None
-
-
 class SimilarRequest(_Request):
     """What `/similar` takes: the id of a unit."""
 
     id: str = Field(min_length=1, max_length=200)
-    k: int = Field(default=10, ge=1, le=_MAX_K)
+    k: int = Field(default=10, ge=1, le=MAX_K)
 
 
 class SuggestRequest(_Request):
@@ -70,7 +56,7 @@ def _end(response: Response) -> Response:
 @api.route("/search", methods=["GET", "POST"])
 def search() -> Response:
     """Answer a query."""
-    return jsonify(_search(_read(SearchRequest)))
+    return jsonify(_search(_read(BatchQuery)))
 
 
 @api.route("/similar", methods=["GET", "POST"])
@@ -98,17 +84,11 @@ def file(repository: str, path: str) -> Response:
 @api.post("/batch")
 def batch() -> Response:
     """Answer queries, a JSON object a line, in their order; a line that is none gets an error in its place."""
-    lines = request.get_data().splitlines()
     asked = _service()
     asked.generation()  # an index that is not there is one error, not one a line
-
-    def answers() -> Iterator[str]:
-        for line in lines:
-            if line.strip():
-                yield current.json.dumps(_answered(line, asked)) + "\n"
-
-    current = current_app._get_current_object()  # type: ignore[attr-defined]
-    return Response(answers(), mimetype="application/x-ndjson")
+    answers = batched(asked.engine, request.get_data().splitlines())
+    written = stream_with_context(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+    return Response(written, mimetype="application/x-ndjson")
 
 
 @api.get("/status")
@@ -166,21 +146,7 @@ def _unforeseen(error: Exception) -> tuple[Response, int]:
     return _fault(500, "internal_error", "this is a fault of ours; the log has it under the request's id")
 
 
-def _answered(line: bytes, asked: Service) -> dict[str, Any]:
-    identity: Any = None
-    try:
-        wanted = SearchRequest.model_validate_json(line)
-        identity = wanted.id
-        answer = asked.search(wanted.query, wanted.k, wanted.offset, mode=wanted.mode, rank=wanted.rank)
-        return {"id": identity, **answer.model_dump()}
-    except ValidationError as error:
-        first = error.errors()[0]
-        return {"id": identity, "error": {"code": "invalid_request", "message": first["msg"]}}
-    except FathomError as error:
-        return {"id": identity, "error": {"code": _kind(error)[1], "message": str(error)}}
-
-
-def _search(wanted: SearchRequest) -> dict[str, Any]:
+def _search(wanted: BatchQuery) -> dict[str, Any]:
     answer = _service().search(wanted.query, wanted.k, wanted.offset, mode=wanted.mode, rank=wanted.rank)
     return answer.model_dump()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,11 @@ def embed_blocks(encoder: Encoder, texts: Sequence[str], depth: int) -> list[Vec
     return np.split(vectors, np.cumsum([len(plan) for plan in plans])[:-1])
 
 
+def embed_texts(encoder: Encoder, texts: Sequence[str], depth: int) -> Iterator[Vectors]:
+    """Yield the vector (dim,) of each text of any length without a heading, made as a unit's is."""
+    return (aggregate(blocks, encoder.block_scorer) for blocks in embed_blocks(encoder, texts, depth))
+
+
 def embed_text(encoder: Encoder, text: str, depth: int) -> Vectors:
-    """Return the vector (dim,) of a text of any length without a heading, made as a unit's is."""
-    return aggregate(embed_blocks(encoder, [text], depth)[0], encoder.block_scorer)
+    """Return the vector (dim,) of one text."""
+    return next(embed_texts(encoder, [text], depth))
