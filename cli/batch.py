@@ -46,7 +46,8 @@ def command(
         if shape == "jsonl":
             output.write(json.dumps(answer, ensure_ascii=False) + "\n")
         else:
-            output.writelines(f"{line}\n" for line in trec_lines({**answer, "id": answer["id"] or count}, "fathom"))
+            name = count if answer["id"] is None else answer["id"]
+            output.writelines(f"{line}\n" for line in trec_lines({**answer, "id": name}, "fathom"))
     output.flush()
     if not quiet:
         click.echo(f"{count} queries, {wrong} of them not answered", err=True)

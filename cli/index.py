@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,11 @@ from cli.options import settings, shared
 from cli.progress import progress
 from indexer.errors import UsageError
 from indexer.progress import Summary
+
+if TYPE_CHECKING:  # parsing and encoding are loaded when a run begins
+    from indexer.encoder.interface import Encoder
+    from indexer.settings import Settings
+    from indexer.sources.interface import Source
 
 
 @click.command("index")
@@ -83,13 +89,20 @@ def command(
     elif not quiet:
         _say(pipeline.summary, verbose=verbose)
     if watch:
-        from indexer.watch import watch as watched
+        _go_on(chosen, opened, encoder, deepening=not no_deepen, as_json=as_json, quiet=quiet)
 
-        for summary in watched(chosen.index, opened, chosen, encoder, deepening=not no_deepen):
-            if as_json:
-                click.echo(json.dumps(asdict(summary)))
-            elif not quiet:
-                click.echo(f"{_changes(summary)}; searchable", err=True)
+
+def _go_on(
+    chosen: Settings, opened: Sequence[Source], encoder: Encoder, *, deepening: bool, as_json: bool, quiet: bool
+) -> None:
+    """Watch the sources until interrupted, and say what each time did."""
+    from indexer.watch import watch
+
+    for summary in watch(chosen.index, opened, chosen, encoder, deepening=deepening):
+        if as_json:
+            click.echo(json.dumps(asdict(summary)))
+        elif not quiet:
+            click.echo(f"{_changes(summary)}; searchable", err=True)
 
 
 def _state(before: Summary, after: Summary, *, vectors: bool) -> str:

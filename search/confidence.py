@@ -26,6 +26,9 @@ CONFIDENCE_FILE = Path(__file__).with_name("confidence.json")
 # The nearest units that stand for the head of the list.
 _HEAD = 10
 
+# What `gather` finds.
+EVIDENCE = ("cosine", "head_cosine", "file_cosine", "covered", "known", "bm25", "named", "terms")
+
 Evidence = Mapping[str, float]
 
 
@@ -75,9 +78,6 @@ def gather(found: Candidates, row: int, frequency: Callable[[str], int]) -> dict
         "named": float(name in found.names),
         "terms": math.log1p(len(found.rarity)),
     }
-
-
-EVIDENCE = ("cosine", "head_cosine", "file_cosine", "covered", "known", "bm25", "named", "terms")
 
 
 def probability(evidence: Evidence, fingerprint: str, depths: Mapping[int, int], asked: QueryClass) -> float | None:
