@@ -10,15 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexer.errors import QueryError
-from search.engine import Engine, Wanted
+from search.engine import BATCH, Engine, Wanted
 from search.retrieval import Mode
 from search.types import Answer
 
 # Characters of one query, and hits of one answer.
 MAX_QUERY = 100_000
 MAX_K = 1_000
-# Lines read ahead, to encode their queries together.
-_CHUNK = 128
 
 
 class BatchQuery(BaseModel):
@@ -45,7 +43,7 @@ def batched(engine: Engine, lines: Iterable[str | bytes], k: int | None = None) 
     counts where a line names none.
     """
     rest = (line for line in lines if line.strip())
-    while chunk := [_read(line, k) for line in islice(rest, _CHUNK)]:
+    while chunk := [_read(line, k) for line in islice(rest, BATCH)]:
         answers = engine.answers(each.wanted() for each in chunk if isinstance(each, BatchQuery))
         for each in chunk:
             yield _shown(each.id, next(answers)) if isinstance(each, BatchQuery) else each

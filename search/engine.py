@@ -31,7 +31,7 @@ from search.types import Answer, Hit
 from search.understanding import Understanding
 
 # Queries of a batch that are encoded together.
-_BATCH = 128
+BATCH = 128
 
 
 class _Clock:
@@ -99,7 +99,7 @@ class Engine:
         with self._index.view() as view:
             asked = ask(view, query, wanted.mode, self._understood(view))
             clock.step("conditions")
-            asked = replace(asked, vector=self._query_vector(view, asked))
+            asked = replace(asked, vector=next(self._query_vectors(view, [asked])))
             clock.step("encode")
             return _answered(view, wanted, asked, clock)
 
@@ -109,7 +109,7 @@ class Engine:
         Queries are encoded many at once and read one generation; memory does not grow with their number.
         """
         rest = iter(queries)
-        while chunk := list(islice(rest, _BATCH)):
+        while chunk := list(islice(rest, BATCH)):
             with self._index.view() as view:
                 read = [self._read(view, wanted) for wanted in chunk]
                 vectors = self._query_vectors(view, [each for each in read if isinstance(each, Asked)])
@@ -130,7 +130,7 @@ class Engine:
     def asked(self, view: View, text: str, mode: Mode) -> Asked:
         """Return a query as it is asked of a pinned generation."""
         asked = ask(view, parse(text), mode, self._understood(view))
-        return replace(asked, vector=self._query_vector(view, asked))
+        return replace(asked, vector=next(self._query_vectors(view, [asked])))
 
     def similar(self, path: str, line: int, k: int = 10, *, repository: str | None = None) -> Answer:
         """Return the units most like the one at a line of an indexed path, itself left out."""
@@ -193,9 +193,6 @@ class Engine:
         encoder = self._encoder
         refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, self._index.folder)
         return encoder
-
-    def _query_vector(self, view: View, asked: Asked) -> Any:
-        return self._embed(view, asked.text) if _wants_vector(view, asked) else None
 
     def _embed(self, view: View, text: str) -> Any:
         encoder = self._load(view)

@@ -173,9 +173,7 @@ _NAMING = frozenset({"api.unit", "api.file", "api.similar"})
 
 def _fault(status: int, code: str, message: str, field: str | None = None) -> tuple[Response, int]:
     error = {"code": code, "message": message} | ({"field": field} if field else {})
-    reply = jsonify({"error": error, "request_id": _request_id()})
-    reply.headers["X-Request-ID"] = _request_id()  # an address that nobody serves is in no blueprint
-    return reply, status
+    return jsonify({"error": error, "request_id": _request_id()}), status
 
 
 def _service() -> Service:

@@ -9,7 +9,7 @@ from indexer.index import Index
 from indexer.settings import Settings
 from web.api import api, health
 from web.pages import pages
-from web.service import Service
+from web.service import EXTENSION, Service
 
 # Bytes of one request's body.
 _MAX_BODY = 1 << 20
@@ -20,7 +20,7 @@ def create_app(settings: Settings, index: Index | None = None, encoder: Encoder 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["fathom"] = Service(settings, index, encoder)
+    app.extensions[EXTENSION] = Service(settings, index, encoder)
     app.register_blueprint(api, url_prefix="/api/v1")
     app.register_blueprint(health)
     app.register_blueprint(pages)

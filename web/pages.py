@@ -22,7 +22,7 @@ from search.query import Query, parse, unparse
 from search.types import Answer, Hit
 from web.cards import Failure, Place, active, bad_query, card, facets, index_charts, without_filters
 from web.code_lines import Code, coloured, numbered
-from web.service import File, Service
+from web.service import File, Service, service
 
 pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
 
@@ -67,7 +67,6 @@ _LANGUAGE = (
 def _guard(response: Response) -> Response:
     """Let a page load nothing but its own files, whatever code it shows."""
     response.headers.setdefault("Content-Security-Policy", _POLICY)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     return _packed(response)
 
@@ -266,7 +265,7 @@ def _number(name: str, default: int, most: int) -> int:
 
 
 def _service() -> Service:
-    return cast(Service, current_app.extensions["fathom"])
+    return service(current_app)
 
 
 @cache

@@ -20,7 +20,8 @@ from search.engine import Engine
 from search.retrieval import Mode
 from search.types import Answer
 
-_NAME = "fathom"
+# Under this name an application holds its service.
+EXTENSION = "fathom"
 _T = TypeVar("_T")
 
 
@@ -215,5 +216,5 @@ class Service:
 
 def service(app: Flask) -> Service:
     """Return the service of an application."""
-    found: Service = app.extensions[_NAME]
+    found: Service = app.extensions[EXTENSION]
     return found
