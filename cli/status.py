@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import settings, shared
+
+if TYPE_CHECKING:
+    from indexer.index import View
 
 
 @click.command("status")
@@ -22,7 +25,7 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
 
     index = Index.open(settings(folder).index)
     with index.view() as view:
-        status = _status(view.store.statistics(), view.manifest, index.folder)
+        status = _status(view, index.folder)
         listed = [asdict(entry) for entry in view.store.skipped()] if skipped else []
     if as_json:
         click.echo(json.dumps({**status, "skipped_files": listed} if skipped else status, indent=2, ensure_ascii=False))
@@ -32,24 +35,11 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
         click.echo(f"{entry['reason']:>16}  {entry['repository']}/{entry['path']}  {entry['detail']}")
 
 
-def _status(statistics: Any, manifest: Any, folder: Path) -> dict[str, Any]:
-    fields = asdict(statistics)
-    fields["languages"] = {
-        name: dict(zip(("files", "units", "bytes"), counts, strict=True))
-        for name, counts in statistics.languages.items()
-    }
+def _status(view: View, folder: Path) -> dict[str, Any]:
+    from search.service import status_of
+
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {
-        "index": str(folder),
-        "generation": manifest.generation,
-        "created": manifest.created,
-        "complete": manifest.encoded / manifest.documents if manifest.documents else 1.0,
-        "depths": {str(depth): count for depth, count in manifest.depths.items()},
-        "model": manifest.model,
-        "recall": manifest.recall,
-        "bytes_on_disk": size,
-        **fields,
-    }
+    return {"index": str(folder), "bytes_on_disk": size, **status_of(view).model_dump()}
 
 
 def _show(status: dict[str, Any]) -> None:

@@ -112,7 +112,11 @@ def prepare_command(files: tuple[Path, ...], base: Path, pairs: Path, recipe: Pa
 @_pairs
 @_run
 @_recipe
-@click.option("--start", type=_FILE, help="A checkpoint of another run to begin with instead of the base model.")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    help="Begin with this checkpoint of another run, or this model folder, instead of the base model.",
+)
 @click.option(
     "--share", type=click.FloatRange(0, 1), default=1.0, help="How much of --start; the rest is the base model."
 )

@@ -12,7 +12,8 @@ from werkzeug.exceptions import HTTPException
 
 from indexer.errors import FathomError, QueryError, UsageError
 from search.batch import MAX_K, BatchQuery, batched
-from web.service import Service, service
+from search.service import Service
+from web.service import service
 
 api = Blueprint("api", __name__)
 health = Blueprint("health", __name__)
@@ -69,10 +70,7 @@ def similar() -> Response:
 @api.get("/units/<unit_id>")
 def unit(unit_id: str) -> Response:
     """Return one unit."""
-    found = _service().unit(unit_id)
-    names = ("id", "repository", "path", "start_line", "end_line", "language", "kind", "symbol", "signature")
-    fields = {name: getattr(found, name) for name in (*names, "docstring", "text")}
-    return jsonify({**fields, "kind": found.kind.value})
+    return jsonify(_service().unit(unit_id).model_dump())
 
 
 @api.get("/files/<repository>/<path:path>")

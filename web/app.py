@@ -7,9 +7,10 @@ from flask import Flask
 from indexer.encoder.interface import Encoder
 from indexer.index import Index
 from indexer.settings import Settings
+from search.service import Service
 from web.api import api, health
 from web.pages import pages
-from web.service import EXTENSION, Service
+from web.service import attach
 
 # Bytes of one request's body.
 _MAX_BODY = 1 << 20
@@ -20,7 +21,7 @@ def create_app(settings: Settings, index: Index | None = None, encoder: Encoder 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions[EXTENSION] = Service(settings, index, encoder)
+    attach(app, Service(settings, index, encoder))
     app.register_blueprint(api, url_prefix="/api/v1")
     app.register_blueprint(health)
     app.register_blueprint(pages)

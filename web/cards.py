@@ -12,9 +12,9 @@ from flask import url_for
 from indexer.errors import QueryError
 from search.filters import FieldFilter
 from search.query import Query, unparse
+from search.service import Status
 from search.types import Hit
 from web.code_lines import Code, coloured, excerpt, numbered
-from web.service import Status
 
 _SIGNALS = {
     "bm25": "words of the query",

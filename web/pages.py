@@ -19,10 +19,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from indexer.errors import FathomError, IndexMissing, QueryError, UsageError
 from search.filters import FieldFilter
 from search.query import Query, parse, unparse
+from search.service import File, Service
 from search.types import Answer, Hit
 from web.cards import Failure, Place, active, bad_query, card, facets, index_charts, without_filters
 from web.code_lines import Code, coloured, numbered
-from web.service import File, Service, service
+from web.service import service
 
 pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
 

@@ -24,7 +24,7 @@ from indexer.training.tokenizer import text_id, with_split_identifiers
 from indexer.training.trunk import trunk
 
 # GELU never falls below this; added to its output, the whole byte is used for what is above.
-_GELU_LEAST = np.float32(0.17001)
+GELU_LEAST = np.float32(0.17001)
 # A row of zeros has a scale too.
 _LEAST = np.float32(1e-9)
 # Tokens of text a block may have: the base model was trained on 128 and holds up to 256.
@@ -154,7 +154,7 @@ def _layer(graph: _Graph, state: str, layer: int) -> str:
     weight, bias = graph.parameters(f"{prefix}.up")
     inner = _linear(graph, middle, weight, None, f"{name}.up")
     active = graph.node("BiasGelu", [inner, graph.constant(f"{name}.up.b", bias)], f"{name}.gelu")
-    outer = _linear(graph, active, *graph.parameters(f"{prefix}.down"), f"{name}.down", least=_GELU_LEAST)
+    outer = _linear(graph, active, *graph.parameters(f"{prefix}.down"), f"{name}.down", least=GELU_LEAST)
     return _skip_norm(graph, outer, middle, f"{prefix}.down_norm", f"{name}.state")
 
 

@@ -22,6 +22,7 @@ from indexer.encoder.interface import Ids
 from indexer.errors import EnvironmentFailed, UsageError
 from indexer.progress import Progress, Report, silent
 from indexer.training.batches import Sampler, TrainingBatch
+from indexer.training.exported import read_exported
 from indexer.training.heads import initialise_exits
 from indexer.training.losses import Seen, losses
 from indexer.training.model import Batch, MultiExit, from_base
@@ -216,18 +217,29 @@ def fit(
 ) -> int:
     """Begin or go on with the run in `folder` from the base model in `base`; return how many steps are done.
 
-    A run that begins takes its weights from the checkpoint `start` of another run, where one is named: its inner
-    exits, and `share` of all else, the rest from the base model.
+    A run that begins takes its weights from `start`, where it is named, the checkpoint of another run or the folder
+    of an exported model: its inner exits, and `share` of all else, the rest from the base model.
     """
     tokenizer = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
     model = from_base(base, recipe.model.depths)
     run = Run(folder, model, recipe, Special(text_id(tokenizer, "[CLS]"), text_id(tokenizer, "[SEP]")), device)
     if not run.step and start is not None:
-        model.load_state_dict(_mixed(read_checkpoint(start)["model"], model, share))
+        model.load_state_dict(_mixed(_start(start, model), model, share))
     elif not run.step:
         initialise_exits(model, run.encode, pairs, recipe.data.code_tokens)
     run.train(pairs, tokenizer["model"]["vocab"], minutes=minutes, report=report)
     return run.step
+
+
+def _start(path: Path, base: MultiExit) -> dict[str, Tensor]:
+    """Return the weights in the checkpoint or the model folder `path`; what a folder lacks is the base's."""
+    if not path.is_dir():
+        weights: dict[str, Tensor] = read_checkpoint(path)["model"]
+        return weights
+    result = {name: torch.tensor(value) for name, value in read_exported(path, base.depths).items()}
+    held = len(result["places.weight"])
+    result["places.weight"] = torch.cat([result["places.weight"], base.places.weight[held:].detach()])
+    return result
 
 
 def _mixed(start: Mapping[str, Tensor], base: MultiExit, share: float) -> dict[str, Tensor]:

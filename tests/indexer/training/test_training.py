@@ -102,6 +102,36 @@ def test_a_run_begins_between_another_one_and_the_base(made, tmp_path):
     torch.testing.assert_close(two["layers.0.up.bias"], plain["layers.0.up.bias"] + 0.25)
 
 
+def test_a_run_begins_with_a_shipped_model(made, tmp_path):
+    _, base, recipe, pairs = made
+    torch.manual_seed(3)
+    model = from_base(base, recipe.model.depths)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    depths, tokenizer = recipe.model.depths, base / "tokenizer.json"
+    weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    for name, quantised, near in (("float", False, 1e-6), ("int8", True, 0.05)):
+        write_folder(tmp_path / name, weights, model.shape, depths, tokenizer, name, quantised=quantised)
+        loop.fit(tmp_path / f"run-{name}", base, recipe, pairs, start=tmp_path / name, minutes=0.0)
+        begun = loop.read_checkpoint(tmp_path / f"run-{name}" / loop.CHECKPOINT)["model"]
+        for parameter, value in model.state_dict().items():
+            if not parameter.endswith("score.bias"):
+                torch.testing.assert_close(begun[parameter], value, atol=near, rtol=0, msg=f"{name}: {parameter}")
+
+
+def test_what_is_no_model_is_not_begun_with(made, tmp_path):
+    _, base, recipe, pairs = made
+    (tmp_path / "empty").mkdir()
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for depth in recipe.model.depths:
+        (damaged / f"exit-{depth}.onnx").write_bytes(b"no graph")
+    for folder in (tmp_path / "empty", damaged):
+        with pytest.raises(UsageError, match=folder.name):
+            loop.fit(tmp_path / "run", base, recipe, pairs, start=folder, minutes=0.0)
+
+
 def test_a_stopped_run_ends_as_one_that_was_not(made, tmp_path):
     _, base, recipe, pairs = made
 

@@ -1,0 +1,245 @@
+"""What the page, the API and agents ask: one engine on one index, opened when first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from indexer.encoder.interface import Encoder
+from indexer.errors import UsageError
+from indexer.index import Index, View, load_encoder
+from indexer.settings import Settings
+from search.engine import Engine
+from search.retrieval import Mode
+from search.types import Answer
+
+_T = TypeVar("_T")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Line(_Model):
+    """A line of a file, counted from 1."""
+
+    number: int
+    text: str
+
+
+class File(_Model):
+    """A file as far as the index holds it: `lines` ascend, `units` are the ids of the units in it."""
+
+    repository: str
+    path: str
+    language: str
+    lines: tuple[Line, ...]
+    units: tuple[str, ...]
+
+
+class UnitRecord(_Model):
+    """A unit with its text, its fields named as a hit's."""
+
+    id: str
+    repository: str
+    path: str
+    start_line: int
+    end_line: int
+    language: str
+    kind: str
+    symbol: str
+    signature: str
+    docstring: str
+    text: str
+
+
+class Source(_Model):
+    """A source of the index."""
+
+    name: str
+    kind: str
+    location: str
+    revision: str
+    indexed_at: str
+
+
+class Language(_Model):
+    """How much of the index is of one language; `bytes` of source."""
+
+    files: int
+    units: int
+    bytes: int
+
+
+class Status(_Model):
+    """What the index holds and what it does not.
+
+    `complete` is the share of units that have vectors, `depths` their number by depth, `recall` what approximate
+    vector search found of exact search's ten when it was built; `skipped` counts files that are not indexed by
+    repository and reason, `unparsed` those cut by lines, `redactions` secrets taken out.
+    """
+
+    generation: int
+    created: str
+    complete: float
+    depths: dict[str, int]
+    model: str
+    recall: float | None
+    files: int
+    units: int
+    blocks: int
+    bytes: int
+    unparsed: int
+    redactions: int
+    languages: dict[str, Language]
+    kinds: dict[str, int]
+    skipped: dict[str, dict[str, int]]
+    sources: tuple[Source, ...]
+
+
+class Suggestion(_Model):
+    """Something that could be typed on: a `symbol` or a `path`."""
+
+    text: str
+    kind: str
+
+
+def status_of(view: View) -> Status:
+    """Return what the generation that `view` pins holds."""
+    found, manifest = view.store.statistics(), view.manifest
+    return Status(
+        generation=manifest.generation,
+        created=manifest.created,
+        complete=manifest.encoded / manifest.documents if manifest.documents else 1.0,
+        depths={str(depth): count for depth, count in manifest.depths.items()},
+        model=manifest.model,
+        recall=manifest.recall,
+        files=found.files,
+        units=found.units,
+        blocks=found.blocks,
+        bytes=found.bytes,
+        unparsed=found.unparsed,
+        redactions=found.redactions,
+        languages={
+            name: Language(files=files, units=units, bytes=size)
+            for name, (files, units, size) in found.languages.items()
+        },
+        kinds=dict(found.kinds),
+        skipped={repository: dict(reasons) for repository, reasons in found.skipped.items()},
+        sources=tuple(Source(**asdict(source)) for source in found.sources),
+    )
+
+
+class Service:
+    """One engine and its index; safe to share between threads.
+
+    A new generation is read as soon as it is published; an index that is not there yet is looked for again.
+    """
+
+    def __init__(self, settings: Settings, index: Index | None = None, encoder: Encoder | None = None) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._index, self._encoder = index, encoder
+        self._engine: Engine | None = None
+        self._names: tuple[int, tuple[tuple[str, str, str], ...]] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; raise IndexMissing, IndexIncompatible, IndexDamaged or ModelDamaged."""
+        with self._lock:
+            if self._engine is None:
+                self._index = self._index or Index.open(self.settings.index)
+                self._encoder = self._encoder or load_encoder(self.settings)
+                self._engine = Engine(self._index, self._encoder, self.settings)
+            return self._engine
+
+    def search(
+        self, text: str, k: int = 10, offset: int = 0, *, mode: Mode | str = Mode.HYBRID, rank: bool = True
+    ) -> Answer:
+        """Return hits `offset` to `offset` + `k`; raise QueryError or UsageError."""
+        return self.engine.search(text, k, offset=offset, mode=mode, rank=rank)
+
+    def similar(self, unit_id: str, k: int = 10) -> Answer:
+        """Return the units most like one; raise UsageError for an id that the index does not have."""
+        unit = self.unit(unit_id)
+        return self.engine.similar(unit.path, unit.start_line, k, repository=unit.repository)
+
+    def unit(self, unit_id: str) -> UnitRecord:
+        """Return a unit; raise UsageError for an id that the index does not have."""
+
+        def read(view: View) -> UnitRecord:
+            key = view.store.key_of(unit_id)
+            if key is None:
+                raise UsageError(f"no unit has the id {unit_id!r}; a new version of its file has new ones")
+            found = view.store.units([key])[key]
+            fields = {name: getattr(found, name) for name in UnitRecord.model_fields}
+            return UnitRecord(**{**fields, "kind": found.kind.value})
+
+        return self._read(read)
+
+    def file(self, repository: str, path: str) -> File:
+        """Return a file's units put together; raise UsageError for one that the index does not have."""
+
+        def read(view: View) -> File:
+            catalogue = view.catalogue
+            numbers = [n for n, file in enumerate(catalogue.files) if file[:2] == (repository, path)]
+            heads = view.store.heads(catalogue.keys[np.isin(catalogue.file, numbers)].tolist())
+            if not heads:
+                raise UsageError(f"the index has no file {path!r} in {repository!r}")
+            units = view.store.units(list(heads))
+            lines = {
+                number: text
+                for unit in sorted(units.values(), key=lambda unit: (unit.start_line, -unit.end_line))
+                for number, text in enumerate(unit.text.split("\n"), unit.start_line)
+            }
+            return File(
+                repository=repository,
+                path=path,
+                language=next(iter(heads.values())).language,
+                lines=tuple(Line(number=number, text=lines[number]) for number in sorted(lines)),
+                units=tuple(head.id for head in heads.values()),
+            )
+
+        return self._read(read)
+
+    def status(self) -> Status:
+        """Return what the newest generation holds."""
+        return self._read(status_of)
+
+    def suggest(self, prefix: str, limit: int = 8) -> list[Suggestion]:
+        """Return names and paths that begin with, or have a part that begins with, what was typed; short ones first."""
+        wanted = prefix.strip().lower()
+        if not wanted:
+            return []
+        found = [(name.find(wanted) > 0, len(text), text, kind) for name, text, kind in self._named() if wanted in name]
+        return [Suggestion(text=text, kind=kind) for _, _, text, kind in sorted(found)[:limit]]
+
+    def generation(self) -> int:
+        """Return the number of the newest generation."""
+        return self._read(lambda view: view.manifest.generation)
+
+    def _named(self) -> tuple[tuple[str, str, str], ...]:
+        """Return every symbol's last part and every path: (lower-cased, as written, kind), read once a generation."""
+
+        def read(view: View) -> tuple[tuple[str, str, str], ...]:
+            if self._names is None or self._names[0] != view.manifest.generation:
+                symbols = {symbol.rpartition(".")[2] for symbol in view.catalogue.symbols} - {""}
+                paths = {path for _, path, _ in view.catalogue.files}
+                named = [(name.lower(), name, "symbol") for name in symbols]
+                named += [(path.lower(), path, "path") for path in paths]
+                self._names = view.manifest.generation, tuple(named)
+            return self._names[1]
+
+        return self._read(read)
+
+    def _read(self, reader: Callable[[View], _T]) -> _T:
+        """Return what `reader` reads of the newest generation."""
+        _ = self.engine  # opens the index, or says why not
+        assert self._index is not None
+        with self._index.view() as view:
+            return reader(view)
