@@ -20,6 +20,7 @@ COMMANDS = {
     "deepen": "deepen",
     "eval": "eval",
     "index": "index",
+    "mcp": "mcp",
     "remove": "remove",
     "search": "search",
     "serve": "serve",

@@ -15,6 +15,7 @@ from indexer.errors import UsageError
 from indexer.index import Index, View, load_encoder
 from indexer.settings import Settings
 from search.engine import Engine
+from search.listing import FileList, list_files
 from search.retrieval import Mode
 from search.types import Answer
 
@@ -135,6 +136,12 @@ def status_of(view: View) -> Status:
     )
 
 
+def _record(view: View, key: int) -> UnitRecord:
+    found = view.store.units([key])[key]
+    fields = {name: getattr(found, name) for name in UnitRecord.model_fields}
+    return UnitRecord(**{**fields, "kind": found.kind.value})
+
+
 class Service:
     """One engine and its index; safe to share between threads.
 
@@ -176,9 +183,21 @@ class Service:
             key = view.store.key_of(unit_id)
             if key is None:
                 raise UsageError(f"no unit has the id {unit_id!r}; a new version of its file has new ones")
-            found = view.store.units([key])[key]
-            fields = {name: getattr(found, name) for name in UnitRecord.model_fields}
-            return UnitRecord(**{**fields, "kind": found.kind.value})
+            return _record(view, key)
+
+        return self._read(read)
+
+    def unit_at(self, path: str, line: int) -> UnitRecord:
+        """Return the unit at a line of a path, which may begin with its repository; raise UsageError for none."""
+
+        def read(view: View) -> UnitRecord:
+            keys = view.store.unit_at(path, line, None)
+            for source in view.store.sources():
+                if not keys and path.startswith(f"{source.name}/"):
+                    keys = view.store.unit_at(path.removeprefix(f"{source.name}/"), line, source.name)
+            if not keys:
+                raise UsageError(f"no unit of the index holds line {line} of {path}")
+            return _record(view, keys[0])
 
         return self._read(read)
 
@@ -218,6 +237,10 @@ class Service:
             return []
         found = [(name.find(wanted) > 0, len(text), text, kind) for name, text, kind in self._named() if wanted in name]
         return [Suggestion(text=text, kind=kind) for _, _, text, kind in sorted(found)[:limit]]
+
+    def files(self, text: str = "", offset: int = 0, limit: int = 100) -> FileList:
+        """Return the files that a query allows, as `search.listing.list_files` does."""
+        return self._read(lambda view: list_files(view, text, offset, limit))
 
     def generation(self) -> int:
         """Return the number of the newest generation."""
