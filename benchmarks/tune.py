@@ -2,8 +2,10 @@
 
 `python -m benchmarks.tune` writes `search/ranking/weights.json` and `benchmarks/results/tune-….json`. A model of one
 query class maximises the likelihood of the right targets among the candidates of each query (softmax over the pool,
-as in ListNet), with a penalty on large weights. Figures on the repository set are for weights that were fitted
-without the package they are measured on; the packages kept out of tuning are never read here.
+as in ListNet), with a penalty on large weights. Two models are fitted: a first look, by what can be told without the
+candidates' texts, chooses those whose texts are read; the whole model ranks. Figures on the repository set are for
+weights that were fitted without the package they are measured on (the first look has seen it); the packages kept out
+of tuning are never read here.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from search.evaluation.indexes import repository_indexes, text_index
 from search.evaluation.measures import Estimate, compare, estimate, evaluate
 from search.evaluation.sets import Question, RepositorySet, TextSet, read_set
 from search.evaluation.sources import default_layout
-from search.ranking.model import SIGNALS, normalised
+from search.ranking.model import SIGNALS, TEXT_SIGNALS, normalised
 from search.ranking.weights import WEIGHTS_FILE
 from search.retrieval import Mode, candidates
 
@@ -59,14 +61,26 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
         "definition",
         "near",
         "covered",
+        "late",
         "documented",
         "size",
         "rest",
         "class_head",
         "noise",
     ),
-    QueryClass.SYMBOL: ("bm25", "bm25_file", "vector", "name", "definition", "near", "covered", "size", "noise"),
-    QueryClass.CODE: ("bm25", "vector", "covered", "size", "noise"),
+    QueryClass.SYMBOL: (
+        "bm25",
+        "bm25_file",
+        "vector",
+        "name",
+        "definition",
+        "near",
+        "covered",
+        "late",
+        "size",
+        "noise",
+    ),
+    QueryClass.CODE: ("bm25", "vector", "covered", "late", "size", "noise"),
 }
 # What is also left out together.
 GROUPS = {
@@ -76,11 +90,12 @@ GROUPS = {
 }
 # Signals that can only speak for a unit: a negative weight would be noise of the sample.
 _NEVER_NEGATIVE = frozenset(
-    {"bm25", "bm25_file", "vector", "vector_file", "name", "stem", "definition", "near", "covered"}
+    {"bm25", "bm25_file", "vector", "vector_file", "name", "stem", "definition", "near", "covered", "late"}
 )
 _NEVER_POSITIVE = frozenset({"noise"})
 
 Matrix = NDArray[np.float64]
+Looks = Mapping[QueryClass, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -101,15 +116,19 @@ class Example:
     unshared: bool = False
 
 
-def read_examples(settings: Settings, data: Path) -> list[Example]:
-    """Return the examples of every development set."""
+def read_examples(settings: Settings, data: Path, signals: Collection[str], look: Looks | None = None) -> list[Example]:
+    """Return the examples of every development set; only `signals` are worked out, the others are 0.
+
+    `look` holds the weights by which the candidates whose texts are read are chosen, None: those that are shipped.
+    """
+    reading = _Reading(frozenset(signals), look)
     encoder = load_encoder(settings)
     examples: list[Example] = []
     for name in TEXT_SETS:
         found = read_set(data / name)
         assert isinstance(found, TextSet)
         with text_index(found, settings, encoder, stripped=False) as index:
-            examples += _text_examples(found, Engine(index, encoder, settings), index)
+            examples += _text_examples(found, Engine(index, encoder, settings), index, reading)
     questions = read_set(OWN_SET)
     assert isinstance(questions, RepositorySet)
     for source, index in repository_indexes(questions, default_layout(OWN_SET, settings), settings, encoder):
@@ -117,12 +136,20 @@ def read_examples(settings: Settings, data: Path) -> list[Example]:
             continue
         here = {key: each for key, each in questions.questions.items() if each.repository == source.repository}
         engine = Engine(index, encoder, settings)
-        examples += _question_examples(here, engine, index)
-        examples += _name_examples(engine, index, source.repository)
+        examples += _question_examples(here, engine, index, reading)
+        examples += _name_examples(engine, index, source.repository, reading)
     return examples
 
 
-def _text_examples(texts: TextSet, engine: Engine, index: Index) -> list[Example]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is worked out for the pools: which signals, by which first look."""
+
+    signals: frozenset[str]
+    look: Looks | None
+
+
+def _text_examples(texts: TextSet, engine: Engine, index: Index, reading: _Reading) -> list[Example]:
     return [
         _example(
             texts.name,
@@ -134,23 +161,26 @@ def _text_examples(texts: TextSet, engine: Engine, index: Index) -> list[Example
             path_of,
             texts.relevance[query],
             None,
+            reading,
         )
         for place, (query, text) in enumerate(texts.queries.items())
     ]
 
 
-def _question_examples(questions: Mapping[str, Question], engine: Engine, index: Index) -> list[Example]:
+def _question_examples(
+    questions: Mapping[str, Question], engine: Engine, index: Index, reading: _Reading
+) -> list[Example]:
     relevance = file_relevance(questions)
     return [
         _example(
             "questions", key, each.repository, engine, index, each.text, file_of, relevance[key], each,
-            unshared=not shares_words(each),
+            reading, unshared=not shares_words(each),
         )
         for key, each in questions.items()
     ]  # fmt: skip
 
 
-def _name_examples(engine: Engine, index: Index, repository: str) -> list[Example]:
+def _name_examples(engine: Engine, index: Index, repository: str, reading: _Reading) -> list[Example]:
     """Ask for names of the index, whole or in part, in the way people type them."""
     chosen = random.Random(_SEED)
     with index.view() as view:
@@ -163,7 +193,7 @@ def _name_examples(engine: Engine, index: Index, repository: str) -> list[Exampl
         if not place % 2:
             relevant |= {file_of(other): 1 for other in heads if other.symbol.rpartition(".")[2] == text}
         query = f"name-{repository}-{place}"
-        examples.append(_example("names", query, repository, engine, index, text, file_of, relevant, None))
+        examples.append(_example("names", query, repository, engine, index, text, file_of, relevant, None, reading))
     return examples
 
 
@@ -182,13 +212,16 @@ def _example(
     target: Callable[[Head], str],
     relevant: Mapping[str, int],
     question: Question | None,
+    reading: _Reading,
     *,
     unshared: bool = False,
 ) -> Example:
     with index.view() as view:
         asked = engine.asked(view, text, Mode.HYBRID)
-        _, found = candidates(view, asked)
-        columns = [normalised(found, label) for label in SIGNALS]  # some read texts: of the same generation
+        _, found = candidates(view, asked, reading.look)
+        nothing = np.zeros(len(found.heads))
+        # Some read texts: of the same generation.
+        columns = [normalised(found, label) if label in reading.signals else nothing for label in SIGNALS]
     targets = tuple(map(target, found.heads))
     right = [
         overlapping(head, question.answers) if question else place in relevant
@@ -326,8 +359,8 @@ def _rounded(each: Estimate) -> list[float]:
     return [round(value, 4) for value in (each.value, each.low, each.high)]
 
 
-def write_weights(weights: Mapping[QueryClass, Mapping[str, float]], counts: Mapping[str, int]) -> None:
-    """Write the weights with where they come from; weights of 0 are left out."""
+def write_weights(weights: Looks, look: Looks, counts: Mapping[str, int]) -> None:
+    """Write both models with where they come from; weights of 0 are left out."""
     where = machine()
     content = {
         "provenance": {
@@ -336,11 +369,27 @@ def write_weights(weights: Mapping[QueryClass, Mapping[str, float]], counts: Map
             "queries": dict(counts),
             "penalty": _PENALTY,
         },
-        "weights": {
-            each.value: {name: value for name, value in found.items() if value} for each, found in weights.items()
-        },
+        "weights": _named(weights),
+        "first_look": _named(look),
     }
     WEIGHTS_FILE.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _named(weights: Looks) -> dict[str, dict[str, float]]:
+    return {each.value: {name: value for name, value in found.items() if value} for each, found in weights.items()}
+
+
+def first_look(settings: Settings, data: Path) -> dict[QueryClass, dict[str, float]]:
+    """Return the weights of every class fitted without the signals that need texts."""
+    plain = SIGNALS.keys() - TEXT_SIGNALS
+    examples = read_examples(settings, data, plain)
+    return {
+        each: fit(
+            [example for example in examples if example.query_class is each],
+            [name for name in CHOSEN[each] if name in plain],
+        )
+        for each in QueryClass
+    }
 
 
 def main() -> None:
@@ -352,7 +401,8 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="write no weights")
     arguments = parser.parse_args()
     given = arguments.signals.split(",") if arguments.signals else None
-    examples = read_examples(Settings(), arguments.data)
+    look = first_look(Settings(), arguments.data)
+    examples = read_examples(Settings(), arguments.data, SIGNALS, look)
     figures: dict[str, Any] = {}
     weights = {}
     for query_class in QueryClass:
@@ -365,9 +415,9 @@ def main() -> None:
             print(f"  {name:12}", ", ".join(f"{part} {_words(value)}" for part, value in values.items()))
     if not arguments.dry:
         counts = {name: sum(each.set == name for each in examples) for name in sorted({each.set for each in examples})}
-        figures["weights"] = {each.value: found for each, found in weights.items()}
+        figures["weights"], figures["first_look"] = _named(weights), _named(look)
         print(f"written to {write_result('tune', figures)}")  # before the weights: named by the commit it ran on
-        write_weights(weights, counts)
+        write_weights(weights, look, counts)
 
 
 def _words(value: Iterable[float]) -> str:

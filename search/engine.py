@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from indexer.encoder.interface import Encoder
 from indexer.encoder.units import embed_text, embed_texts
+from indexer.encoder.words import WordVectors
 from indexer.errors import QueryError, UsageError
 from indexer.index import Index, View, load_encoder
 from indexer.lexical.tokens import terms
@@ -74,6 +75,7 @@ class Engine:
         self._encoder = encoder
         self._settings = settings or Settings()
         self._understanding: tuple[View, Understanding] | None = None
+        self._word_vectors: WordVectors | None = None
 
     def search(
         self,
@@ -99,7 +101,7 @@ class Engine:
         with self._index.view() as view:
             asked = ask(view, query, wanted.mode, self._understood(view))
             clock.step("conditions")
-            asked = replace(asked, vector=next(self._query_vectors(view, [asked])))
+            asked = next(self._encoded(view, [asked]))
             clock.step("encode")
             return _answered(view, wanted, asked, clock)
 
@@ -112,11 +114,9 @@ class Engine:
         while chunk := list(islice(rest, BATCH)):
             with self._index.view() as view:
                 read = [self._read(view, wanted) for wanted in chunk]
-                vectors = self._query_vectors(view, [each for each in read if isinstance(each, Asked)])
+                encoded = self._encoded(view, [each for each in read if isinstance(each, Asked)])
                 answers = [
-                    _answered(view, wanted, replace(asked, vector=next(vectors)), _Clock())
-                    if isinstance(asked, Asked)
-                    else asked
+                    _answered(view, wanted, next(encoded), _Clock()) if isinstance(asked, Asked) else asked
                     for wanted, asked in zip(chunk, read, strict=True)
                 ]
             yield from answers
@@ -130,7 +130,7 @@ class Engine:
     def asked(self, view: View, text: str, mode: Mode) -> Asked:
         """Return a query as it is asked of a pinned generation."""
         asked = ask(view, parse(text), mode, self._understood(view))
-        return replace(asked, vector=next(self._query_vectors(view, [asked])))
+        return next(self._encoded(view, [asked]))
 
     def similar(self, path: str, line: int, k: int = 10, *, repository: str | None = None) -> Answer:
         """Return the units most like the one at a line of an indexed path, itself left out."""
@@ -171,14 +171,17 @@ class Engine:
         except (QueryError, UsageError) as error:
             return error
 
-    def _query_vectors(self, view: View, asked: Sequence[Asked]) -> Iterator[Any]:
-        """Yield a vector for each query, None where none is wanted."""
+    def _encoded(self, view: View, asked: Sequence[Asked]) -> Iterator[Asked]:
+        """Yield queries with their vectors, those that want one."""
         texts = [each.text for each in asked if _wants_vector(view, each)]
         if not texts:
-            return repeat(None, len(asked))
+            yield from asked
+            return
         encoder = self._load(view)
         made = embed_texts(encoder, texts, self._depth(encoder))
-        return iter([next(made) if _wants_vector(view, each) else None for each in asked])
+        for each in asked:
+            wanted = _wants_vector(view, each)
+            yield replace(each, vector=next(made), word_vectors=self._word_vectors) if wanted else each
 
     def _understood(self, view: View) -> Understanding:
         """Return the vocabulary of a generation; that of the newest is kept."""
@@ -192,6 +195,8 @@ class Engine:
             self._encoder = load_encoder(self._settings)
         encoder = self._encoder
         refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, self._index.folder)
+        if self._word_vectors is None and 0 in encoder.depths:
+            self._word_vectors = WordVectors(encoder)
         return encoder
 
     def _embed(self, view: View, text: str) -> Any:

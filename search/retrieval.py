@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoder.interface import Vectors
+from indexer.encoder.words import WordVectors
 from indexer.errors import UsageError
 from indexer.index import View
 from indexer.lexical.interface import Ranked
@@ -26,8 +27,8 @@ from search.conditions import qualifying
 from search.fusion import min_max
 from search.query import Query
 from search.ranking.candidates import Candidates, Scores, best_first, file_numbers
-from search.ranking.model import contributions
-from search.ranking.weights import Weights
+from search.ranking.model import contributions, total
+from search.ranking.weights import Weights, first_look
 from search.understanding import Meant, Understanding
 
 # Candidates each index gives: the pool does not depend on the page, so pages fit together.
@@ -67,7 +68,7 @@ class Asked:
     `said` are the terms of what the query says, each with its weight; `terms` are those that BM25 is asked for: what
     they may stand for, too. `vector` (dim,) is None where none is wanted;
     `allowed` are the keys, ascending, that the conditions leave, None for all; `corrected` are the words that were
-    taken for others, as (said, meant).
+    taken for others, as (said, meant); `word_vectors` compares words, None where no vector is wanted.
     """
 
     query: Query
@@ -78,6 +79,7 @@ class Asked:
     allowed: Keys | None
     mode: Mode
     corrected: tuple[tuple[str, str], ...] = ()
+    word_vectors: WordVectors | None = None
 
     @property
     def text(self) -> str:
@@ -139,8 +141,14 @@ def query_terms(query: Query) -> dict[str, float]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))[:_MAX_TERMS])
 
 
-def candidates(view: View, asked: Asked) -> tuple[Keys, Candidates]:
-    """Return what either index finds, keys ascending, and what the signals look at."""
+def candidates(
+    view: View, asked: Asked, weights: Mapping[QueryClass, Weights] | None = None
+) -> tuple[Keys, Candidates]:
+    """Return what either index finds, keys ascending, and what the signals look at.
+
+    `weights` say whose texts are worth reading; else those that were fitted do.
+    """
+    first = (weights or first_look())[asked.query_class]
     lexical = view.lexical.search({} if asked.mode is Mode.VECTOR else asked.terms, POOL, asked.allowed)
     keys = _union(lexical.keys, _nearest(view, asked).keys)
     if not len(keys) and asked.allowed is not None and not asked.query.words:
@@ -149,14 +157,18 @@ def candidates(view: View, asked: Asked) -> tuple[Keys, Candidates]:
     heads = tuple(found.values())
     bm25 = _aligned(keys, lexical)
     cosine, file_cosine = _cosines(view, keys, heads, asked.vector, bm25)
+    rarities = rarity(view, asked.said)
     return keys, Candidates(
         heads=heads,
         bm25=bm25,
         cosine=cosine,
         file_cosine=file_cosine,
-        rarity=rarity(view, asked.said),
+        rarity=rarities,
         names=_names(asked),
         texts=lambda rows: _texts(view, keys, rows),
+        first_look=lambda found: total(found, first),
+        words=_weighted_words(asked, rarities),
+        word_vectors=asked.word_vectors,
     )
 
 
@@ -174,6 +186,16 @@ def rarity(view: View, wanted: Mapping[str, float]) -> dict[str, float]:
     """Return how much each term says: its inverse document frequency."""
     total = len(view.lexical)
     return {term: float(np.log(1 + total / (1 + view.lexical.frequency(term)))) for term in wanted}
+
+
+def _weighted_words(asked: Asked, rarities: Mapping[str, float]) -> dict[str, float]:
+    """Return the words that are asked for, identifiers divided, each as rare as its rarest term."""
+    if asked.word_vectors is None:
+        return {}
+    said = (word for word in words(asked.text) if word.lower() not in STOP_WORDS)
+    parts = dict.fromkeys(part.lower() for word in said for part in split_identifier(word))
+    found = {part: max((rarities.get(term, 0.0) for term in terms(part)), default=0.0) for part in parts}
+    return {part: weight for part, weight in found.items() if weight}
 
 
 def _names(asked: Asked) -> frozenset[str]:
@@ -265,4 +287,4 @@ def _wanted(signal: str, mode: Mode) -> bool:
     """Tell whether a signal counts in a mode: asking one index alone leaves the other's signals out."""
     if mode is Mode.VECTOR:
         return signal == "vector"
-    return mode is Mode.HYBRID or not signal.startswith("vector")
+    return mode is Mode.HYBRID or signal not in {"vector", "vector_file", "late"}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.encoder.words import WordVectors
 from indexer.lexical.tokens import terms
 from indexer.store.interface import Head
 from search.fusion import min_max
@@ -17,9 +18,9 @@ Scores = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 # Candidates whose text is read, the likeliest first: reading all would cost more than the search.
-SEEDS = 24
-# Characters read of one: some 100 lines.
-_SEED_CHARS = 4_000
+SEEDS = 32
+# Characters looked at of one: some 50 lines.
+_SEED_CHARS = 2_000
 # What the words weigh beside the vectors when the likeliest are chosen.
 _WORDS_SHARE = 0.5
 
@@ -30,7 +31,10 @@ class Candidates:
 
     `file_cosine` is the cosine of each candidate's file. `rarity` holds the terms that the query says, each with its
     inverse document frequency, `names` its identifier-like words, lower-cased and joined. `texts` reads the texts of
-    some candidates, by row.
+    some candidates, by row; `first_look` scores all of them by what can be told without their texts.
+
+    `words` are the words that the query says, in lower case, identifiers divided, each with its weight;
+    `word_vectors` compares them, None where meaning does not count.
     """
 
     heads: Sequence[Head]
@@ -40,6 +44,9 @@ class Candidates:
     rarity: Mapping[str, float]
     names: frozenset[str]
     texts: Callable[[Rows], Mapping[int, str]]
+    first_look: Callable[[Candidates], Scores] | None = None
+    words: Mapping[str, float] = field(default_factory=dict)
+    word_vectors: WordVectors | None = None
 
     @cached_property
     def whole_file(self) -> NDArray[np.bool_]:
@@ -58,7 +65,9 @@ class Candidates:
 
     @cached_property
     def likelihood(self) -> Scores:
-        """How likely each candidate looks to both indexes together, from 0 to 1."""
+        """How likely each candidate looks before any text is read; the greater the likelier."""
+        if self.first_look is not None:
+            return self.first_look(self)
         return _WORDS_SHARE * min_max(self.bm25) + (1 - _WORDS_SHARE) * min_max(self.cosine)
 
     @cached_property

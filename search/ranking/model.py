@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from search.fusion import min_max
 from search.ranking import (
     bm25,
@@ -12,6 +14,7 @@ from search.ranking import (
     covered,
     definition,
     documented,
+    late,
     name,
     near,
     noise,
@@ -33,12 +36,17 @@ SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
     "definition": definition.signal,
     "near": near.signal,
     "covered": covered.signal,
+    "late": late.signal,
     "documented": documented.signal,
     "size": size.signal,
     "rest": rest.signal,
     "class_head": class_head.signal,
     "noise": noise.signal,
 }
+
+
+# What reads the texts of the likeliest: it cannot help to tell which they are.
+TEXT_SIGNALS = frozenset({"near", "covered", "late"})
 
 
 def normalised(candidates: Candidates, label: str) -> Scores:
@@ -49,3 +57,9 @@ def normalised(candidates: Candidates, label: str) -> Scores:
 def contributions(candidates: Candidates, weights: Mapping[str, float]) -> dict[str, Scores]:
     """Return each weighted signal's contribution to the candidates' scores; they add up to the score."""
     return {label: weight * normalised(candidates, label) for label, weight in weights.items() if weight}
+
+
+def total(candidates: Candidates, weights: Mapping[str, float]) -> Scores:
+    """Return the sum of the weighted signals."""
+    parts = contributions(candidates, weights)
+    return np.sum(list(parts.values()), axis=0) if parts else np.zeros(len(candidates.heads))

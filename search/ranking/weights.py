@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Any
 
 from indexer.errors import ModelDamaged
 from search.classes import QueryClass
-from search.ranking.model import SIGNALS
+from search.ranking.model import SIGNALS, TEXT_SIGNALS
 
 Weights = Mapping[str, float]
 
@@ -32,22 +32,32 @@ FUSION: Mapping[QueryClass, Weights] = {
 @cache
 def fitted(path: Path = WEIGHTS_FILE) -> Mapping[QueryClass, Weights]:
     """Return the weights of every query class; raise ModelDamaged naming what is wrong with the file."""
+    return _read(path, "weights", SIGNALS)
+
+
+@cache
+def first_look(path: Path = WEIGHTS_FILE) -> Mapping[QueryClass, Weights]:
+    """Return the weights by which the candidates whose texts are read are chosen; raise ModelDamaged as `fitted`."""
+    return _read(path, "first_look", SIGNALS.keys() - TEXT_SIGNALS)
+
+
+def _read(path: Path, part: str, known: Collection[str]) -> Mapping[QueryClass, Weights]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelDamaged(f"the ranking weights {path} cannot be read: {error}; install Fathom again") from error
-    weights = content.get("weights") if isinstance(content, dict) else None
+    weights = content.get(part) if isinstance(content, dict) else None
     if not isinstance(weights, dict):
-        raise ModelDamaged(f'the ranking weights {path} have no "weights"; install Fathom again')
-    return MappingProxyType({each: _checked(path, each, weights.get(each.value)) for each in QueryClass})
+        raise ModelDamaged(f'the ranking weights {path} have no "{part}"; install Fathom again')
+    return MappingProxyType({each: _checked(path, each, weights.get(each.value), known) for each in QueryClass})
 
 
-def _checked(path: Path, query_class: QueryClass, weights: Any) -> Weights:
+def _checked(path: Path, query_class: QueryClass, weights: Any, signals: Collection[str]) -> Weights:
     if not isinstance(weights, dict):
         raise ModelDamaged(f"the ranking weights {path} have none for the class {query_class.value!r}")
     for name, weight in weights.items():
-        if name not in SIGNALS:
-            known = ", ".join(SIGNALS)
+        if name not in signals:
+            known = ", ".join(sorted(signals))
             raise ModelDamaged(f"the ranking weights {path} name an unknown signal {name!r}; there are {known}")
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not _finite(weight):
             raise ModelDamaged(f"the ranking weights {path} give {name!r} no finite number but {weight!r}")

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from indexer.encoder.words import WordVectors
 from indexer.index import Index
 from indexer.lexical.tokens import terms
 from indexer.settings import Settings
@@ -18,6 +19,9 @@ from search.ranking.candidates import SEEDS, Candidates, best_first
 from search.ranking.model import SIGNALS, contributions, normalised
 from search.ranking.weights import FUSION, fitted
 from search.retrieval import Mode
+from tests.stub_encoder import StubEncoder
+
+WORD_VECTORS = WordVectors(StubEncoder())
 
 
 def head(number=0, path="lib/part.py", symbol="part", **changes):
@@ -61,6 +65,8 @@ def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None
         rarity=said(query) if rarity is None else rarity,
         names=frozenset(names),
         texts=lambda rows: {int(row): texts[row] for row in rows if row < len(texts)},
+        words=dict.fromkeys(query.split(), 1.0),
+        word_vectors=WORD_VECTORS,
     )
 
 
@@ -185,6 +191,37 @@ def test_words_of_the_query_count_where_they_stand_together():
 def test_a_passage_has_an_end(between, together):
     text = " ".join(["alpha", *["filler"] * between, "beta"])
     assert values("near", pool(head(), query="alpha beta", texts=[text])) == [together]
+
+
+def test_late_interaction_asks_each_word_for_its_nearest():
+    texts = ["read the settings", "read nothing", "moon", "", "readSettings()"]
+    found = values("late", pool(*[head()] * 5, query="read settings", texts=texts))
+    assert found[0] == found[4] == pytest.approx(1.0, abs=1e-3)
+    assert found[0] > found[1] > found[2]
+    weighted = pool(*[head()] * 5, query="read settings", texts=texts)
+    rare = Candidates(**{**vars(weighted), "words": {"read": 0.1, "settings": 5.0}})
+    assert values("late", rare)[1] < found[1]
+
+
+def test_late_interaction_is_silent_without_words_or_vectors():
+    whole = pool(*[head()] * 2, query="read", texts=["read", "moon"])
+    for less in ({"words": {}}, {"word_vectors": None}, {"texts": lambda rows: {}}):
+        assert values("late", Candidates(**{**vars(whole), **less})) == [0.0, 0.0]
+
+
+def test_whose_text_is_not_read_has_what_the_least_has():
+    count = SEEDS + 2
+    texts = ["read"] + ["moon"] * (count - 1)
+    found = values("late", pool(*[head()] * count, bm25=list(range(count, 0, -1)), query="read", texts=texts))
+    assert found[0] == max(found)
+    assert found[-1] == min(found)
+
+
+def test_a_first_look_chooses_whose_texts_are_read():
+    count = SEEDS + 6
+    plain = pool(*[head()] * count, bm25=[float(n % 10) for n in range(count)], texts=["t"] * count)
+    found = Candidates(**{**vars(plain), "first_look": lambda each: -np.arange(float(len(each.heads)))})
+    assert list(found.seeds) == list(range(SEEDS))
 
 
 def test_texts_are_read_of_the_likeliest_alone():
