@@ -45,8 +45,8 @@ report: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.report --data "$(FATHOM_DATA)"
 
 lock:
-	uv pip compile -q pyproject.toml --extra cpu --extra web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt
-	uv pip compile -q pyproject.toml --extra cpu --extra web --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/dev.txt
+	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt
+	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/dev.txt
 
 clean:
 	rm -rf .fathom build dist *.egg-info

@@ -52,28 +52,22 @@ def command(
     seconds, then by meaning, and deepening makes that better; stop it when you like, `fathom deepen` goes on.
     """
     from indexer.index import deepen, load_encoder, writing
-    from indexer.sources.factory import open_source
+    from indexer.watch import watched
+    from indexer.watch_status import forget
 
     if name is not None and len(sources) > 1:
         raise UsageError("--name names one source; index the others with commands of their own")
     if watch and no_vectors:
         raise UsageError("--watch keeps an index complete; it does not go with --no-vectors")
     chosen = settings(folder, processes=processes, include_vendored=include_vendored, depth=depth)
-    opened = [
-        open_source(
-            source,
-            name=name,
-            cache=chosen.cache,
-            include_vendored=chosen.include_vendored,
-            max_bytes=chosen.max_file_bytes,
-        )
-        for source in sources
-    ]
+    found = opened(chosen, sources, name)
+    if watch:
+        watched(found)
     shown = sys.stderr.isatty() and not quiet
     encoder = load_encoder(chosen)
     with progress(shown=shown) as report:
         with writing(chosen.index, chosen, encoder, report) as pipeline:
-            for source in opened:
+            for source in found:
                 before = replace(pipeline.summary)
                 pipeline.refresh(source)
                 if not quiet:
@@ -84,25 +78,31 @@ def command(
             deep = no_vectors or no_deepen or watch or pipeline.deep
         if not deep:
             pipeline.summary.add(deepen(chosen.index, chosen, encoder, report, wait=True))
+    forget(chosen.index, [source.name for source in found])
     if as_json:
         click.echo(json.dumps(asdict(pipeline.summary), indent=2))
     elif not quiet:
         _say(pipeline.summary, verbose=verbose)
     if watch:
-        _go_on(chosen, opened, encoder, deepening=not no_deepen, as_json=as_json, quiet=quiet)
+        _go_on(chosen, found, encoder, deepening=not no_deepen, as_json=as_json, quiet=quiet)
 
 
 def _go_on(
-    chosen: Settings, opened: Sequence[Source], encoder: Encoder, *, deepening: bool, as_json: bool, quiet: bool
+    chosen: Settings, found: Sequence[Source], encoder: Encoder, *, deepening: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Watch the sources until interrupted, and say what each time did."""
+    """Watch the sources until interrupted or ended, and say what each time did."""
+    import signal
+    from threading import Event
+
     from indexer.watch import watch
 
-    for summary in watch(chosen.index, opened, chosen, encoder, deepening=deepening):
+    stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    for summary in watch(chosen.index, found, chosen, encoder, deepening=deepening, stop=stop):
         if as_json:
             click.echo(json.dumps(asdict(summary)))
         elif not quiet:
-            click.echo(f"{_changes(summary)}; searchable", err=True)
+            click.echo(said_of(summary), err=True)
 
 
 def _state(before: Summary, after: Summary, *, vectors: bool) -> str:
@@ -112,8 +112,25 @@ def _state(before: Summary, after: Summary, *, vectors: bool) -> str:
     return "nothing changed" if after.unchanged > before.unchanged else "no file of it can be indexed"
 
 
-def _changes(summary: Summary) -> str:
-    return f"{summary.added} files added, {summary.changed} changed, {summary.removed} removed"
+def said_of(summary: Summary) -> str:
+    """Say what one time did while watching."""
+    return f"{summary.added} files added, {summary.changed} changed, {summary.removed} removed; searchable"
+
+
+def opened(chosen: Settings, sources: Sequence[str], name: str | None = None) -> list[Source]:
+    """Return what the arguments of a command name, as sources."""
+    from indexer.sources.factory import open_source
+
+    return [
+        open_source(
+            source,
+            name=name,
+            cache=chosen.cache,
+            include_vendored=chosen.include_vendored,
+            max_bytes=chosen.max_file_bytes,
+        )
+        for source in sources
+    ]
 
 
 def _say(summary: Any, *, verbose: bool) -> None:

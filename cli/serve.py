@@ -3,56 +3,127 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import settings, shared
-from indexer.errors import EnvironmentFailed, UsageError
+from cli.watcher import Watcher
+from indexer.errors import EnvironmentFailed, IndexDamaged, IndexMissing, UsageError
+
+if TYPE_CHECKING:
+    from indexer.settings import Settings
 
 # Requests that one worker answers at once: searching frees the interpreter most of the time.
 _THREADS = 8
 
 
 @click.command("serve")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--watch", is_flag=True, help="Index these folders, and take up what is saved in them from then on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 @shared
-def command(host: str, port: int, workers: int, folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Serve the search page and the JSON API until stopped; new generations of the index are picked up."""
+def command(
+    sources: tuple[str, ...],
+    watch: bool,
+    host: str,
+    port: int,
+    workers: int,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Serve the search page and the JSON API until stopped; new generations of the index are picked up.
+
+    With --watch the index is made if there is none, and kept up to date by a process of its own: pages and answers
+    are there at once, and say how far it is.
+    """
     del as_json
+    if bool(sources) != watch:
+        raise UsageError("--watch and folders go together: fathom serve --watch FOLDER...")
+    chosen = settings(folder)
+    watcher = _watcher(chosen, sources, quiet=quiet) if watch else None
+    _look(chosen, may_come=watch)
+    listening = _bound(host, port)
+    if not quiet:
+        name = f"[{host}]" if ":" in host else host
+        click.echo(f"http://{name}:{listening.getsockname()[1]}/ (stop with ctrl-c)", err=True)
+    server = _server(chosen, listening, workers, watcher, verbose=verbose)
+    try:
+        if watcher is not None:
+            watcher.start()
+        server.run()
+    finally:
+        if watcher is not None:
+            watcher.stop()
+
+
+def _watcher(chosen: Settings, sources: Sequence[str], *, quiet: bool) -> Watcher:
+    """Return what will watch the folders; raise UsageError for a source that is none."""
+    from cli.index import opened
+    from indexer.watch import watched
+
+    return Watcher(chosen, [str(root) for root in watched(opened(chosen, sources))], quiet=quiet)
+
+
+def _look(chosen: Settings, *, may_come: bool) -> None:
+    """Raise the error of an index that cannot be served; one that is watched may be missing, and is repaired."""
+    from indexer.index import Index, load_encoder
+    from indexer.store.manifest import refuse_other_model
+
+    encoder, coming = load_encoder(chosen), (IndexMissing, IndexDamaged) if may_come else ()
+    # Closed before workers are forked: no connection goes with them.
+    with suppress(*coming), closing(Index.open(chosen.index)) as index, index.view() as view:
+        refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, chosen.index)
+
+
+def _server(chosen: Settings, listening: socket.socket, workers: int, watcher: Watcher | None, *, verbose: bool) -> Any:
+    """Return the server; raise UsageError for settings that cannot be, and where packages are not installed."""
     try:
         from gunicorn.app.base import BaseApplication
 
+        from web import serving
+
+        if workers > 1:
+            serving.share_counts()
+        serving.check(chosen)
         from web.app import create_app
         from web.service import service
     except ImportError as error:
         raise UsageError(f"serving needs the extra `web` ({error}): pip install 'fathom-search[web]'") from error
-    from indexer.index import Index
+    from indexer.index import load_encoder
 
-    chosen = settings(folder)
-    Index.open(chosen.index).close()
-    listening = _bound(host, port)
+    options = {
+        **serving.gunicorn_options(),
+        "bind": f"fd://{listening.fileno()}",
+        "workers": workers,
+        "threads": _THREADS,
+        "loglevel": "info" if verbose else "warning",
+    }
+    if watcher is not None:
+        options["post_fork"] = lambda _server, _worker: watcher.forget()
 
     class Served(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
-            self.cfg.set("bind", f"fd://{listening.fileno()}")
-            self.cfg.set("workers", workers)
-            self.cfg.set("worker_class", "gthread")
-            self.cfg.set("threads", _THREADS)
-            self.cfg.set("loglevel", "info" if verbose else "warning")
+            for name, value in options.items():
+                self.cfg.set(name, value)
 
         def load(self) -> Any:
-            app = create_app(chosen)
-            _ = service(app).engine  # the model is loaded before the first question
+            if verbose:
+                serving.log_requests()
+            # The model is loaded before the first question, the index where there is one.
+            app = create_app(chosen, encoder=load_encoder(chosen))
+            with suppress(IndexMissing, IndexDamaged):
+                _ = service(app).engine
             return app
 
-    if not quiet:
-        name = f"[{host}]" if ":" in host else host
-        click.echo(f"http://{name}:{listening.getsockname()[1]}/ (stop with ctrl-c)", err=True)
-    Served().run()
+    return Served()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -36,10 +36,11 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
 
 
 def _status(view: View, folder: Path) -> dict[str, Any]:
+    from indexer.watch_status import watchers
     from search.service import status_of
 
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {"index": str(folder), "bytes_on_disk": size, **status_of(view).model_dump()}
+    return {"index": str(folder), "bytes_on_disk": size, **status_of(view, watchers(folder)).model_dump()}
 
 
 def _show(status: dict[str, Any]) -> None:
@@ -54,6 +55,9 @@ def _show(status: dict[str, Any]) -> None:
     click.echo(f"model        {status['model']}")
     for source in status["sources"]:
         click.echo(f"source       {source['name']}  {source['kind']} {source['location']} {source['revision'][:12]}")
+    for watcher in status["watchers"]:
+        said = f": {watcher['message']}" if watcher["message"] else ""
+        click.echo(f"watcher      {watcher['state']} since {watcher['since']}, {', '.join(watcher['sources'])}{said}")
     for name, counts in status["languages"].items():
         click.echo(
             f"  {name:<12} {counts['files']:>6} files {counts['units']:>8} units {counts['bytes'] / mega:>8.2f} MB"

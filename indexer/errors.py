@@ -30,6 +30,10 @@ class IndexMissing(FathomError):
     exit_code = 3
 
 
+class IndexBuilding(IndexMissing):
+    """There is no index yet, but one is being made."""
+
+
 class IndexDamaged(FathomError):
     """A file of the index is not what was written, and was not used."""
 

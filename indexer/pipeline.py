@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,8 @@ _STAGE_FILES = 200
 _ENCODE_UNITS = 256
 # The token table is a hundred times faster: its writes would take longer than it does.
 _STATIC_UNITS = 2_048
+# Where deepening may be asked to halt, it is asked after so many; the encoder is no slower with them.
+_HALT_UNITS = 32
 # So few units go to the wanted depth at once: a shallow generation before it would only be in the way.
 _AT_ONCE = 256
 # The first early publish comes after this; each later one after twice the time of the one before.
@@ -95,7 +97,7 @@ class Pipeline:
     def refresh(self, source: Source) -> None:
         """Bring one source up to date and publish it, searchable by BM25."""
         started = time.monotonic()
-        self._refuse_other_location(source)
+        whole = self._is_whole(source)
         self._publish(None)
         self._store.announce(_row(source))
         known = self._store.known_files(source.name)
@@ -105,7 +107,8 @@ class Pipeline:
             changed = self._changed(source, known, seen, skipped)
             for batch in _batches(pool.parse(changed), _STAGE_FILES):
                 self._stage(batch)
-                if self._due():
+                # What is whole already changes in one publish: nobody searches half a branch.
+                if not whole and self._due():
                     self._publish(None)
         closed = tuple(entry.path for entry in skipped if entry.reason is SkipReason.UNREADABLE)
         gone = [file.key for path, file in known.items() if path not in seen and not _below(path, closed)]
@@ -137,18 +140,26 @@ class Pipeline:
         few = self._store.count_shallower(cheapest) <= _AT_ONCE
         self._bring_to(self._depth if few else cheapest, "Encoding", below=cheapest)
 
-    def deepen(self, seconds: float | None = None) -> bool:
+    def deepen(self, seconds: float | None = None, halt: Callable[[], bool] | None = None) -> bool:
         """Bring the units that are shallower to the run's depth, most useful first; tell whether all are there.
 
-        After `seconds` what was done is published and the rest is left for another run.
+        After `seconds`, or as soon as it is to `halt`, what was done is published and the rest is left for another run.
         """
-        return self._bring_to(self._depth, "Deepening", below=self._depth, seconds=seconds)
+        return self._bring_to(self._depth, "Deepening", below=self._depth, seconds=seconds, halt=halt)
 
-    def _bring_to(self, depth: int, step: str, *, below: int, seconds: float | None = None) -> bool:
+    def _bring_to(
+        self,
+        depth: int,
+        step: str,
+        *,
+        below: int,
+        seconds: float | None = None,
+        halt: Callable[[], bool] | None = None,
+    ) -> bool:
         """Encode at `depth` the units that have no vectors, or only of less than `below`; tell whether all were."""
         started = time.monotonic()
         missing = self._store.count_shallower(below)
-        done, size = 0, _STATIC_UNITS if depth == 0 else _ENCODE_UNITS
+        done, size = 0, _STATIC_UNITS if depth == 0 else _HALT_UNITS if halt else _ENCODE_UNITS
         late = False
         for useful in (True, False):
             after = -1
@@ -157,7 +168,7 @@ class Pipeline:
                 self._encode(batch, depth)
                 done += len(batch)
                 self._report(Progress(f"{step} at depth {depth}", done, missing, "units"))
-                late = seconds is not None and time.monotonic() - started >= seconds
+                late = (seconds is not None and time.monotonic() - started >= seconds) or bool(halt and halt())
                 if self._due():
                     self._publish(None)
         self._publish(None)
@@ -306,13 +317,16 @@ class Pipeline:
     def _time(self, step: str, started: float) -> None:
         self.summary.seconds[step] = self.summary.seconds.get(step, 0.0) + time.monotonic() - started
 
-    def _refuse_other_location(self, source: Source) -> None:
+    def _is_whole(self, source: Source) -> bool:
+        """Tell whether a source was indexed to its end before; raise UsageError if that was another of its name."""
         before = self._store.source(source.name)
-        if before is not None and before.indexed_at and before.location != source.location:
+        whole = before is not None and bool(before.indexed_at)
+        if before is not None and whole and before.location != source.location:
             raise UsageError(
                 f"the index has a source {source.name!r} already, from {before.location}; "
                 "give this one another name with --name, or remove that one with `fathom remove`"
             )
+        return whole
 
     def _refuse_other_model(self, folder: Path) -> None:
         with self._store.snapshot() as manifest:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _MIB = 1 << 20
+
+
+def _listed(value: object) -> object:
+    """Return the entries of a list that is written with commas."""
+    return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
+
+
+_Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 def _default_index() -> Path:
@@ -33,3 +42,9 @@ class Settings(BaseSettings):
     model: Path | None = Field(default=None, description="folder of another encoder model")
     depth: int | None = Field(default=None, description="depth of the encoder for code; its deepest by default")
     query_depth: int | None = Field(default=None, description="depth of the encoder for queries; its deepest")
+    keys: Path | None = Field(
+        default=None, description="TOML file of the keys that the server asks for; none by default"
+    )
+    hosts: _Listed = Field(default=(), description="names, with commas, that the server answers to")
+    cors: _Listed = Field(default=(), description="origins, with commas, whose pages may ask the server; * is any")
+    log_queries: bool = Field(default=False, description="write queries to the server's log")

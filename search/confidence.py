@@ -92,6 +92,11 @@ def probability(evidence: Evidence, fingerprint: str, depths: Mapping[int, int],
     return round(model.probability(evidence), 3) if model else None
 
 
+def doubtful(chance: float | None) -> bool:
+    """Tell whether the first hit of a list is taken for no answer, by its probability; not where that is not known."""
+    return chance is not None and chance < calibrated().nothing
+
+
 @cache
 def calibrated(path: Path = CONFIDENCE_FILE) -> Calibration:
     """Return the fitted models; raise ModelDamaged naming what is wrong with the file."""

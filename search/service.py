@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
+import xxhash
 from pydantic import BaseModel, ConfigDict
 
 from indexer.encoder.interface import Encoder
-from indexer.errors import UsageError
+from indexer.errors import IndexBuilding, IndexMissing, UsageError
 from indexer.index import Index, View, load_encoder
 from indexer.settings import Settings
+from indexer.watch_status import WatcherStatus, watchers
+from search.batch import BatchQuery, batched
 from search.engine import Engine
 from search.listing import FileList, list_files
+from search.packing import Context, Count, estimate_tokens, pack
+from search.packing import neighbours as beside
 from search.retrieval import Mode
 from search.types import Answer
 
@@ -82,7 +88,7 @@ class Status(_Model):
 
     `complete` is the share of units that have vectors, `depths` their number by depth, `recall` what approximate
     vector search found of exact search's ten when it was built; `skipped` counts files that are not indexed by
-    repository and reason, `unparsed` those cut by lines, `redactions` secrets taken out.
+    repository and reason, `unparsed` those cut by lines, `redactions` secrets taken out. `watchers` keep it up to date.
     """
 
     generation: int
@@ -101,6 +107,7 @@ class Status(_Model):
     kinds: dict[str, int]
     skipped: dict[str, dict[str, int]]
     sources: tuple[Source, ...]
+    watchers: tuple[WatcherStatus, ...] = ()
 
 
 class Suggestion(_Model):
@@ -110,8 +117,8 @@ class Suggestion(_Model):
     kind: str
 
 
-def status_of(view: View) -> Status:
-    """Return what the generation that `view` pins holds."""
+def status_of(view: View, kept_by: Sequence[WatcherStatus] = ()) -> Status:
+    """Return what the generation that `view` pins holds, and what its watchers say."""
     found, manifest = view.store.statistics(), view.manifest
     return Status(
         generation=manifest.generation,
@@ -133,6 +140,7 @@ def status_of(view: View) -> Status:
         kinds=dict(found.kinds),
         skipped={repository: dict(reasons) for repository, reasons in found.skipped.items()},
         sources=tuple(Source(**asdict(source)) for source in found.sources),
+        watchers=tuple(kept_by),
     )
 
 
@@ -157,10 +165,10 @@ class Service:
 
     @property
     def engine(self) -> Engine:
-        """The engine; raise IndexMissing, IndexIncompatible, IndexDamaged or ModelDamaged."""
+        """The engine; raise IndexMissing, IndexBuilding, IndexIncompatible, IndexDamaged or ModelDamaged."""
         with self._lock:
             if self._engine is None:
-                self._index = self._index or Index.open(self.settings.index)
+                self._index = self._index or self._open()
                 self._encoder = self._encoder or load_encoder(self.settings)
                 self._engine = Engine(self._index, self._encoder, self.settings)
             return self._engine
@@ -170,6 +178,28 @@ class Service:
     ) -> Answer:
         """Return hits `offset` to `offset` + `k`; raise QueryError or UsageError."""
         return self.engine.search(text, k, offset=offset, mode=mode, rank=rank)
+
+    def batch(
+        self, lines: Iterable[str | bytes], defaults: Mapping[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the answers to a batch as `search.batch.batched` does; raise at once where there is no index."""
+        self.generation()
+        return batched(self.engine, lines, defaults, self._packed)
+
+    def context(
+        self, answer: Answer, budget: int, *, neighbours: bool = False, count: Count = estimate_tokens
+    ) -> Context:
+        """Return an answer's hits as a context of at most `budget` tokens, as `search.packing.pack` does.
+
+        With `neighbours` the heads of their classes and the units that follow them fill it up. `count` says how many
+        tokens a text has: a language model's own tokeniser, say.
+        """
+        if not neighbours:
+            return pack(answer.hits, budget, count=count)
+        return self._read(lambda view: pack(answer.hits, budget, count=count, beside=partial(beside, view.store)))
+
+    def _packed(self, answer: Answer, query: BatchQuery) -> Context:
+        return self.context(answer, query.budget or 0, neighbours=query.neighbours)
 
     def similar(self, unit_id: str, k: int = 10) -> Answer:
         """Return the units most like one; raise UsageError for an id that the index does not have."""
@@ -228,7 +258,11 @@ class Service:
 
     def status(self) -> Status:
         """Return what the newest generation holds."""
-        return self._read(status_of)
+        return self._read(lambda view: status_of(view, self.watchers()))
+
+    def watchers(self) -> tuple[WatcherStatus, ...]:
+        """Return what those say who keep the index up to date, the index being there or not; none where nobody does."""
+        return watchers(self._index.folder if self._index else self.settings.index)
 
     def suggest(self, prefix: str, limit: int = 8) -> list[Suggestion]:
         """Return names and paths that begin with, or have a part that begins with, what was typed; short ones first."""
@@ -246,6 +280,10 @@ class Service:
         """Return the number of the newest generation."""
         return self._read(lambda view: view.manifest.generation)
 
+    def version(self) -> str:
+        """Return what tells the newest generation from all others, those of an index that was here before too."""
+        return self._read(lambda view: xxhash.xxh3_128_hexdigest(view.manifest.model_dump_json().encode()))
+
     def _named(self) -> tuple[tuple[str, str, str], ...]:
         """Return every symbol's last part and every path: (lower-cased, as written, kind), read once a generation."""
 
@@ -259,6 +297,14 @@ class Service:
             return self._names[1]
 
         return self._read(read)
+
+    def _open(self) -> Index:
+        try:
+            return Index.open(self.settings.index)
+        except IndexMissing as error:
+            if any(each.state == "refreshing" for each in self.watchers()):
+                raise IndexBuilding("the index is being built; ask again in a moment") from error
+            raise
 
     def _read(self, reader: Callable[[View], _T]) -> _T:
         """Return what `reader` reads of the newest generation."""

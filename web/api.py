@@ -1,177 +1,145 @@
-"""The JSON API: it reads requests, asks the service and writes what it says, errors always in one shape."""
+"""The JSON API: it reads requests, asks the service and writes what it says."""
 
 from __future__ import annotations
 
-import json
-import uuid
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any
 
-from flask import Blueprint, Response, current_app, g, jsonify, request, stream_with_context
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, current_app, jsonify
 
-from indexer.errors import FathomError, QueryError, UsageError
-from search.batch import MAX_K, BatchQuery, batched
-from search.service import Service
+from indexer.errors import UsageError
+from search.service import File, Service
+from search.types import Answer
+from web.batches import answered
+from web.cursor import Place
+from web.cursor import read as read_cursor
+from web.cursor import write as write_cursor
+from web.errors import Refused, answer_in
+from web.fields import MAX_OFFSET, FileFields, NoFields, SearchFields, SimilarFields, SuggestFields, read
+from web.guard import keyed
+from web.metrics import metrics
+from web.openapi import document as openapi_document
 from web.service import service
+from web.trace import note
+from web.transfer import packed, tagged, tagged_by_content
+
+# Parts between slashes that a repository's name may have: host, owners, name.
+_NAME_PARTS = 8
+# Characters of a path that are repeated to who sent it.
+_SHOWN = 200
 
 api = Blueprint("api", __name__)
-health = Blueprint("health", __name__)
-
-_ModelT = TypeVar("_ModelT", bound=BaseModel)
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SimilarRequest(_Request):
-    """What `/similar` takes: the id of a unit."""
-
-    id: str = Field(min_length=1, max_length=200)
-    k: int = Field(default=10, ge=1, le=MAX_K)
-
-
-class SuggestRequest(_Request):
-    """What `/suggest` takes: what was typed so far."""
-
-    prefix: str = Field(default="", max_length=200)
-    limit: int = Field(default=8, ge=1, le=50)
-
-
-def _request_id() -> str:
-    """Return what the log and the answer call this request."""
-    if "request_id" not in g:
-        g.request_id = uuid.uuid4().hex
-    name: str = g.request_id
-    return name
-
-
-@api.after_app_request
-def _end(response: Response) -> Response:
-    response.headers["X-Request-ID"] = _request_id()
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+api.after_request(packed)
+answer_in(api)
 
 
 @api.route("/search", methods=["GET", "POST"])
 def search() -> Response:
     """Answer a query."""
-    return jsonify(_search(_read(BatchQuery)))
+    wanted = read(SearchFields)
+    note(query=wanted.query)
+    return tagged(lambda: jsonify(_searched(wanted)))
 
 
 @api.route("/similar", methods=["GET", "POST"])
 def similar() -> Response:
     """Return the units most like one."""
-    wanted = _read(SimilarRequest)
-    return jsonify(_service().similar(wanted.id, wanted.k).model_dump())
+    wanted = read(SimilarFields)
+    return tagged(lambda: jsonify(_service().similar(wanted.id, wanted.k).model_dump()))
 
 
 @api.get("/units/<unit_id>")
 def unit(unit_id: str) -> Response:
     """Return one unit."""
-    return jsonify(_service().unit(unit_id).model_dump())
+    read(NoFields)
+    return tagged(lambda: jsonify(_service().unit(unit_id).model_dump()))
 
 
 @api.get("/files/<repository>/<path:path>")
 def file(repository: str, path: str) -> Response:
     """Return a file as far as the index holds it."""
-    return jsonify(_service().file(repository, path).model_dump())
+    wanted = read(FileFields)
+    return tagged(lambda: jsonify(_cut(_file(repository, path), wanted)))
 
 
 @api.post("/batch")
 def batch() -> Response:
     """Answer queries, a JSON object a line, in their order; a line that is none gets an error in its place."""
-    asked = _service()
-    asked.generation()  # an index that is not there is one error, not one a line
-    answers = batched(asked.engine, request.get_data().splitlines())
-    written = stream_with_context(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
-    return Response(written, mimetype="application/x-ndjson")
+    return answered()
 
 
 @api.get("/status")
 def status() -> Response:
     """Say what the index holds."""
-    return jsonify(_service().status().model_dump())
+    read(NoFields)
+    return tagged_by_content(jsonify(_service().status().model_dump()))
 
 
 @api.get("/suggest")
 def suggest() -> Response:
     """Return names and paths that begin with what was typed."""
-    wanted = _read(SuggestRequest)
-    found = _service().suggest(wanted.prefix, wanted.limit)
-    return jsonify({"suggestions": [each.model_dump() for each in found]})
+    wanted = read(SuggestFields)
+    note(query=wanted.prefix)
+    return tagged(lambda: jsonify(_suggested(wanted)))
 
 
-@health.get("/healthz")
-def alive() -> Response:
-    """Say that the process answers."""
-    return jsonify({"status": "ok"})
+@api.get("/openapi.json")
+def document() -> Response:
+    """Return the OpenAPI document of this server."""
+    read(NoFields)
+    return tagged_by_content(jsonify(openapi_document(current_app, keyed=keyed(current_app))))
 
 
-@health.get("/readyz")
-def ready() -> tuple[Response, int]:
-    """Say whether there is an index to search."""
-    try:
-        return jsonify({"status": "ok", "generation": _service().generation()}), 200
-    except FathomError as error:
-        return _fault(503, "not_ready", str(error))
+def _searched(wanted: SearchFields) -> dict[str, Any]:
+    place = _place(wanted)
+    offset = wanted.offset if place is None else place.offset
+    answer = _service().search(wanted.query, wanted.k, offset, mode=wanted.mode, rank=wanted.rank)
+    metrics(current_app).observe(answer.timings_ms)
+    said = answer.model_dump() | {"cursor": _next(wanted, answer, offset)}
+    if place is not None and place.generation != answer.generation:
+        said["notes"] = (*answer.notes, "the index has changed since the last page: hits may come again or be left out")
+    if wanted.budget is not None:
+        said["context"] = _service().context(answer, wanted.budget, neighbours=wanted.neighbours).model_dump()
+    return said | ({"timings_ms": answer.timings_ms} if wanted.explain else {})
 
 
-@api.errorhandler(FathomError)
-def _failed(error: FathomError) -> tuple[Response, int]:
-    return _fault(*_kind(error), str(error))
+def _place(wanted: SearchFields) -> Place | None:
+    if wanted.cursor is None:
+        return None
+    if wanted.offset:
+        raise Refused(400, "bad_cursor", "a cursor goes without an offset", "cursor")
+    return read_cursor(wanted.cursor, _identity(wanted))
 
 
-@api.errorhandler(ValidationError)
-def _invalid(error: ValidationError) -> tuple[Response, int]:
-    first = error.errors()[0]
-    return _fault(400, "invalid_request", first["msg"], ".".join(map(str, first["loc"])) or None)
+def _next(wanted: SearchFields, answer: Answer, offset: int) -> str | None:
+    """Return the cursor of the page after a full one; how many hits there are beyond is only known when it is asked."""
+    following = offset + len(answer.hits)
+    if len(answer.hits) < wanted.k or following > MAX_OFFSET:
+        return None
+    return write_cursor(Place(answer.generation, following), _identity(wanted))
 
 
-@api.errorhandler(HTTPException)
-@api.app_errorhandler(HTTPException)
-def _http(error: HTTPException) -> tuple[Response, int] | HTTPException:
-    if not request.path.startswith("/api/"):
-        return error
-    name = (error.name or "error").lower().replace(" ", "_")
-    return _fault(error.code or 500, name, error.description or name)
+def _identity(wanted: SearchFields) -> tuple[object, ...]:
+    """Return what makes a list of hits the one it is; pages of it may be of any size."""
+    return wanted.query, wanted.mode.value, wanted.rank
 
 
-@api.errorhandler(Exception)
-def _unforeseen(error: Exception) -> tuple[Response, int]:
-    current_app.logger.error("request %s failed", _request_id(), exc_info=error)
-    return _fault(500, "internal_error", "this is a fault of ours; the log has it under the request's id")
+def _file(repository: str, path: str) -> File:
+    """Return a file; what of the address is its repository's name, which may have slashes, the index knows."""
+    parts = path.split("/")
+    for cut in range(min(len(parts), _NAME_PARTS)):
+        with suppress(UsageError):
+            return _service().file("/".join([repository, *parts[:cut]]), "/".join(parts[cut:]))
+    raise UsageError(f"the index has no file {f'{repository}/{path}'[:_SHOWN]!r}")
 
 
-def _search(wanted: BatchQuery) -> dict[str, Any]:
-    answer = _service().search(wanted.query, wanted.k, wanted.offset, mode=wanted.mode, rank=wanted.rank)
-    return answer.model_dump()
+def _cut(found: File, wanted: FileFields) -> dict[str, Any]:
+    said = found.model_dump()
+    return said | {"lines": [line for line in said["lines"] if wanted.start_line <= line["number"] <= wanted.end_line]}
 
 
-def _read(model: type[_ModelT]) -> _ModelT:
-    """Return the request's fields, from its JSON body or its address; raise ValidationError."""
-    if request.method == "GET":
-        return model.model_validate(request.args.to_dict())
-    return model.model_validate_json(request.get_data())
-
-
-def _kind(error: FathomError) -> tuple[int, str]:
-    """Return the status and the code of an error that was raised on purpose."""
-    if isinstance(error, QueryError):
-        return 400, "bad_query"
-    if isinstance(error, UsageError):
-        return (404, "not_found") if request.endpoint in _NAMING else (400, "invalid_request")
-    return 503, "index_unavailable"
-
-
-# These are asked for one thing by its name: what else could be wrong but that there is none?
-_NAMING = frozenset({"api.unit", "api.file", "api.similar"})
-
-
-def _fault(status: int, code: str, message: str, field: str | None = None) -> tuple[Response, int]:
-    error = {"code": code, "message": message} | ({"field": field} if field else {})
-    return jsonify({"error": error, "request_id": _request_id()}), status
+def _suggested(wanted: SuggestFields) -> dict[str, Any]:
+    return {"suggestions": [each.model_dump() for each in _service().suggest(wanted.prefix, wanted.limit)]}
 
 
 def _service() -> Service:

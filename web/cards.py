@@ -106,6 +106,14 @@ class Failure:
     around: tuple[str, str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How likely the first hit answers, and below what that is taken for no."""
+
+    chance: float
+    least: float
+
+
 def card(hit: Hit, like: Sequence[Place] = (), *, whole: bool = False, scored: bool = True) -> Card:
     """Return a hit ready to be shown, in part or `whole`."""
     file_url = url_for("pages.file_page", repository=hit.repository, path=hit.path)
@@ -188,7 +196,7 @@ def index_charts(status: Status) -> dict[str, Any]:
         "facts": [
             ("units", f"{status.units:,}"),
             ("files", f"{status.files:,}"),
-            ("with vectors", f"{status.complete:.0%}"),
+            ("with vectors", f"{100 * status.complete:.0f} %"),
             ("generation", f"{status.generation:,}"),
         ],
         "depths": depths,

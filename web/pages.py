@@ -5,27 +5,29 @@ Everything works as plain links and forms; the script in `static/` adds to it.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from indexer.errors import FathomError, IndexMissing, QueryError, UsageError
+from indexer.errors import FathomError, IndexBuilding, IndexMissing, QueryError, UsageError
+from search.confidence import calibrated, doubtful
 from search.filters import FieldFilter
 from search.query import Query, parse, unparse
 from search.service import File, Service
 from search.types import Answer, Hit
-from web.cards import Failure, Place, active, bad_query, card, facets, index_charts, without_filters
+from web import assets
+from web.cards import Doubt, Failure, Place, active, bad_query, card, facets, index_charts, without_filters
 from web.code_lines import Code, coloured, numbered
+from web.errors import words
+from web.live import live
 from web.service import service
+from web.trace import request_id
+from web.transfer import packed
 
-pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+pages = Blueprint("pages", __name__, template_folder="templates")
 
 _K = 10
 _MAX_K = 50
@@ -36,8 +38,10 @@ _LONG = 2_000
 _NAMED_LIKE = 8
 # Parts between slashes that a repository's name may have: host, owner, name.
 _NAME_PARTS = 3
-# Bytes: less fits one packet anyway.
-_LEAST_PACKED = 1_000
+# How the engine's note of doubt begins; a page has more room for it.
+_DOUBT_NOTE = "probably nothing here answers"
+# Seconds after which a page that shows nothing yet may be asked again.
+_RETRY = 2
 _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; object-src 'none';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -69,17 +73,7 @@ def _guard(response: Response) -> Response:
     """Let a page load nothing but its own files, whatever code it shows."""
     response.headers.setdefault("Content-Security-Policy", _POLICY)
     response.headers.setdefault("Referrer-Policy", "same-origin")
-    return _packed(response)
-
-
-def _packed(response: Response) -> Response:
-    """Return a page gzipped for those who take it; code with its colours shrinks to a tenth."""
-    response.vary.add("Accept-Encoding")
-    fits = not response.direct_passthrough and "Content-Encoding" not in response.headers
-    if fits and request.accept_encodings["gzip"] > 0 and len(response.get_data()) > _LEAST_PACKED:
-        response.set_data(gzip.compress(response.get_data(), 5, mtime=0))
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+    return packed(response)
 
 
 @pages.context_processor
@@ -87,6 +81,7 @@ def _names() -> dict[str, Any]:
     """Return what every template may use."""
     return {
         "asset": _asset,
+        "live": live(_service().watchers()),
         "suggest_url": "/api/v1/suggest",
         "example_queries": _EXAMPLES,
         "class_names": _CLASS_NAMES,
@@ -94,10 +89,29 @@ def _names() -> dict[str, Any]:
 
 
 @pages.errorhandler(FathomError)
-def _failed(error: FathomError) -> tuple[str, int]:
+def _failed(error: FathomError) -> AnyResponse:
     """Show an error that was raised on purpose."""
     failure, status = _failure(error)
-    return render_template("fault.html", failure=failure), status
+    return _fault_page("fault.html", failure, status)
+
+
+@pages.errorhandler(500)
+def _unforeseen(_: Exception) -> AnyResponse:
+    """Say that a fault of ours was met; the log has it."""
+    message = f"The log has it under the request's id, {request_id()}."
+    return _fault_page("fault.html", Failure("fault", "This is a fault of ours.", message), 500)
+
+
+@pages.get("/static/<name>")
+def static_file(name: str) -> Response:
+    """Return a file that pages need."""
+    return assets.asset_response(name)
+
+
+@pages.get("/live")
+def live_line() -> str:
+    """Return the line that says how up to date the index is, for a page that is looked at for long."""
+    return render_template("live.html")
 
 
 @pages.get("/")
@@ -175,21 +189,21 @@ def help_page() -> str:
     return render_template("help.html", language=_LANGUAGE, here="help")
 
 
-def _answered(text: str, page: int, k: int, *, long: bool = False) -> tuple[str, int]:
+def _answered(text: str, page: int, k: int, *, long: bool = False) -> AnyResponse | tuple[str, int]:
     try:
         answer: Answer = _service().search(text, k, (page - 1) * k)
         query = parse(text)
     except QueryError as error:
-        failure = bad_query(text, error)
-        return render_template("search.html", query=text, failure=failure), 400
+        return _fault_page("search.html", bad_query(text, error), 400, query=text)
     except FathomError as error:
-        failure, status = _failure(error)
-        return render_template("search.html", query=text, failure=failure), status
+        return _fault_page("search.html", *_failure(error), query=text)
     first = (page - 1) * k + 1
     return render_template(
         "search.html",
         query=text,
         answer=answer,
+        notes=[note for note in answer.notes if not note.startswith(_DOUBT_NOTE)],
+        doubt=_doubt(answer),
         cards=[card(hit, _like(hit)) for hit in answer.hits],
         facets=[] if long else facets(answer.hits, text, query.filters),
         active=[] if long else active(query),
@@ -203,7 +217,16 @@ def _answered(text: str, page: int, k: int, *, long: bool = False) -> tuple[str,
     ), 200
 
 
+def _doubt(answer: Answer) -> Doubt | None:
+    """Return how little speaks for the hits, where that is too little."""
+    if answer.probability is None or not doubtful(answer.probability):
+        return None
+    return Doubt(answer.probability, calibrated().nothing)
+
+
 def _failure(error: FathomError) -> tuple[Failure, int]:
+    if isinstance(error, IndexBuilding):
+        return Failure("building", "The index is being built.", "Answers are here as soon as the first files are."), 503
     if isinstance(error, IndexMissing):
         advice = "Make one with “fathom index FOLDER”; this page answers as soon as it is there."
         return Failure("index", "There is no index yet.", advice), 503
@@ -213,7 +236,14 @@ def _failure(error: FathomError) -> tuple[Failure, int]:
         return Failure("usage", "There is no such thing here:" if missing else "This cannot be asked:", str(error)), (
             404 if missing else 400
         )
-    return Failure("index", "The index cannot be searched:", str(error)), 503
+    return Failure("index", "The index cannot be searched:", words(error)[2]), 503
+
+
+def _fault_page(template: str, failure: Failure, status: int, **values: Any) -> AnyResponse:
+    response = Response(render_template(template, failure=failure, **values), status)
+    if status == 503:
+        response.headers["Retry-After"] = str(_RETRY)
+    return response
 
 
 def _unit(unit_id: str) -> Hit:
@@ -269,8 +299,6 @@ def _service() -> Service:
     return service(current_app)
 
 
-@cache
 def _asset(name: str) -> str:
-    """Return the address of a static file; it changes with the content, so that browsers may keep it."""
-    content = (Path(cast(str, pages.static_folder)) / name).read_bytes()
-    return url_for("pages.static", filename=name, v=hashlib.sha256(content).hexdigest()[:8])
+    """Return the address of a file of ours; it changes with the content, so that browsers may keep it."""
+    return url_for("pages.static_file", name=name, v=assets.digest(name))

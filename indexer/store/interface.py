@@ -137,6 +137,9 @@ class StoreReader(Protocol):
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""
 
+    def siblings(self, unit_id: str) -> list[Head]:
+        """Return the units, without text, of the file that holds a live unit, in the order of their lines."""
+
     def unit_at(self, path: str, line: int, repository: str | None) -> list[int]:
         """Return the keys of the live units that hold this line of a path."""
 

@@ -103,6 +103,15 @@ class SqliteStore:
             row = connection.execute(sql, (unit_id,)).fetchone()
         return None if row is None else int(row[0])
 
+    def siblings(self, unit_id: str) -> list[Head]:
+        """Return the units, without text, of the file that holds a live unit, in the order of their lines."""
+        sql = (
+            f"SELECT {HEAD_COLUMNS} FROM units o JOIN files f USING (file_key) JOIN units u USING (file_key) "
+            "WHERE o.unit_id = ? AND f.live = 1 ORDER BY u.start_line, u.unit_key"
+        )
+        with self._errors() as connection:
+            return [Head._make(row) for row in connection.execute(sql, (unit_id,))]
+
     def unit_at(self, path: str, line: int, repository: str | None) -> list[int]:
         """Return the keys of the live units that hold this line of a path."""
         sql = (

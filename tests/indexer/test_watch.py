@@ -1,5 +1,7 @@
 """A watched folder: what is saved is found, what is deleted is gone, and nobody's burst is many generations."""
 
+import os
+import subprocess
 import threading
 import time
 
@@ -12,6 +14,7 @@ from indexer.settings import Settings
 from indexer.sources.factory import open_source
 from indexer.store.lock import writer_lock
 from indexer.watch import watch
+from indexer.watch_status import watchers
 from search.engine import Engine
 from tests.stub_encoder import StubEncoder
 
@@ -22,11 +25,11 @@ PATIENCE = 30
 class Watched:
     """A watcher in a thread of its own, and the index that it writes."""
 
-    def __init__(self, folder, tree, **options):
+    def __init__(self, folder, tree, encoder=None, **options):
         self.folder, self.tree, self.done = folder, tree, []
         self._stop = threading.Event()
         source = open_source(str(tree), cache=folder / "cache")
-        told = watch(folder, [source], Settings(processes=1), StubEncoder(), stop=self._stop, **options)
+        told = watch(folder, [source], Settings(processes=1), encoder or StubEncoder(), stop=self._stop, **options)
         self._thread = threading.Thread(target=lambda: self.done.extend(told))
         self._thread.start()
 
@@ -53,6 +56,15 @@ class Watched:
         index.close()
         return number
 
+    def state(self):
+        return [(each.state, each.changed) for each in watchers(self.folder)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def stop(self):
         self._stop.set()
         self._thread.join(PATIENCE)
@@ -61,7 +73,7 @@ class Watched:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(watching, "_IDLE_MS", 200)
+    monkeypatch.setattr(watching, "_IDLE_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -129,6 +141,97 @@ def test_files_of_version_control_and_of_the_index_are_no_change(tmp_path):
     time.sleep(1.5)
     found.stop()
     assert len(found.done) == 1
+
+
+def test_a_branch_switch_is_one_publish(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    _git(tree, "init", "--quiet", "--initial-branch=main")
+    for branch in ("main", "other"):
+        if branch == "other":
+            _git(tree, "switch", "--quiet", "--create", branch)
+        for number in range(250):
+            (tree / f"f{number}.py").write_text(f"def {branch}branch{number}():\n    return '{branch}branch'\n")
+        _git(tree, "add", ".")
+        _git(tree, "commit", "--quiet", "--message", branch)
+    with Watched(tmp_path / "index", tree, deepening=False) as found:
+        found.until(lambda: found.state() == [("watching", 0)])
+        seen = {_units(found.folder)}
+        _git(tree, "switch", "--quiet", "main")
+        found.until(lambda: (250, 0) in seen or seen.add(_units(found.folder)))
+        found.until(lambda: seen.add(_units(found.folder)) or found.state() == [("watching", 0)])
+    assert seen == {(0, 250), (250, 0)}, "no generation holds half a branch"
+    assert len(found.done) == 2
+
+
+def test_what_git_is_changing_is_left_alone_until_it_is_done(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "first.py").write_text("def zebra():\n    return 1\n")
+    _git(tree, "init", "--quiet")
+    with Watched(tmp_path / "index", tree, deepening=False) as found:
+        found.until(lambda: found.state() == [("watching", 0)])
+        (tree / ".git" / "index.lock").touch()
+        (tree / "late.py").write_text("def tapir():\n    return 3\n")
+        found.until(lambda: found.state() == [("refreshing", 1)])
+        time.sleep(1)
+        assert not found.finds("tapir")
+        assert "git" in watchers(found.folder)[0].message
+        os.utime(tree / ".git" / "index.lock", (0, 0))  # left behind long ago
+        found.until(lambda: found.finds("tapir"))
+
+
+def test_what_it_does_can_be_read_meanwhile(watched):
+    watched.until(lambda: watched.state() == [("watching", 0)])
+    with writer_lock(watched.folder):
+        (watched.tree / "late.py").write_text("def tapir():\n    return 3\n")
+        (watched.tree / "later.py").write_text("def tapir2():\n    return 3\n")
+        watched.until(lambda: watched.state() == [("refreshing", 2)])
+        watched.until(lambda: "another process" in watchers(watched.folder)[0].message)
+    watched.until(lambda: watched.state() == [("watching", 0)])
+
+
+def test_a_file_that_is_saved_does_not_wait_for_deepening(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for number in range(400):
+        (tree / f"f{number}.py").write_text(f"def zebra{number}():\n    return {number}\n")
+
+    class Slow(StubEncoder):
+        def encode(self, token_ids, depth):
+            time.sleep(0.02 * len(token_ids) if depth else 0)
+            return super().encode(token_ids, depth)
+
+    with Watched(tmp_path / "index", tree, encoder=Slow()) as found:
+        found.until(lambda: [state for state, _ in found.state()] == ["deepening"])
+        (tree / "late.py").write_text("def tapir():\n    return 3\n")
+        found.until(lambda: found.finds("tapir"))
+        assert _depths(found.folder) == {0, 6}, "found before all is deep"
+
+
+def test_a_watcher_that_fails_says_why(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    source = open_source(str(tree), cache=tmp_path / "cache")
+    with pytest.raises(UsageError, match="no exit"):
+        next(watch(tmp_path / "index", [source], Settings(depth=5), StubEncoder()))
+    failed = watchers(tmp_path / "index")[0]
+    assert failed.state == "failed"
+    assert "no exit" in failed.message
+
+
+def _git(tree, *arguments):
+    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    subprocess.run(["git", *who, *arguments], cwd=tree, check=True)
+
+
+def _units(folder):
+    """Return how many units of each branch the newest generation holds."""
+    index = Index.open(folder)
+    with index.view() as view:
+        counts = tuple(len(view.lexical.search({word: 1.0}, 1000).keys) for word in ("mainbranch", "otherbranch"))
+    index.close()
+    return counts
 
 
 def _depths(folder):

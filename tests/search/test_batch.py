@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from cli.main import run
-from indexer.errors import QueryError, UsageError
+from indexer.errors import IndexMissing, QueryError, UsageError
 from indexer.index import Index
 from indexer.settings import Settings
-from search.batch import batched, trec_lines
+from search.batch import batched
 from search.engine import Engine, Wanted
 from search.retrieval import Mode
+from search.service import Service
 from tests.stub_encoder import StubEncoder
 
 CODE = "".join(f"def step_{n}(value):\n    return value + {n}\n\n\n" for n in range(12)) + (
@@ -27,6 +27,11 @@ def engine(tmp_path_factory):
     settings = Settings(index=folder / "index", processes=1)
     index = Index.build(settings.index, [str(folder / "tree")], settings=settings, encoder=StubEncoder())
     return Engine(index, StubEncoder(), settings)
+
+
+@pytest.fixture(scope="module")
+def service(engine):
+    return Service(engine._settings, engine._index, StubEncoder())
 
 
 def same(one, two):
@@ -76,41 +81,76 @@ def test_lines_are_read_as_they_are_wanted(engine):
     assert [next(answers)["hits"][0]["rank"] for _ in range(100)] == [1] * 100
 
 
-def test_lines_and_trec(engine):
+def codes(answers):
+    return [each.get("error", {}).get("code") for each in answers]
+
+
+def test_errors_are_in_their_places_and_defaults_count_where_nothing_is_named(engine):
     lines = [
-        b'{"id": "a", "query": "read settings"}',
+        b'\xef\xbb\xbf{"id": "a", "query": "read settings"}',
         "",
         b"\xff",
         '{"id": 3, "query": "step", "k": 2}',
         '{"id": 4}',
         "[]",
+        "\ufeff" + '{"query": "step"}',
+        "[" * 100_000,
+        '{"query": "\\ud800"}',
+        '{"query": "step", "budget": 0}',
+        '{"query": "' + "x" * 100_001 + '"}',
+        '{"query": "step"}' + " " * (2 << 20),
     ]
-    found = list(batched(engine, lines, k=1))
-    assert [each.get("error", {}).get("code") for each in found] == [
-        None, "invalid_request", None, "invalid_request", "invalid_request",
-    ]  # fmt: skip
-    assert [len(each.get("hits", ())) for each in found] == [1, 0, 2, 0, 0]
+    found = list(batched(engine, lines, {"k": 1}))
+    wrong = "invalid_request"
+    assert codes(found) == [None, wrong, None, wrong, wrong, None, wrong, wrong, wrong, wrong, wrong]
+    assert [len(each.get("hits", ())) for each in found[:6]] == [1, 0, 2, 0, 0, 1]
+    assert (found[1]["id"], found[3]["id"]) == (None, 4)
     assert "query" in found[3]["error"]["message"]
-    (line,) = trec_lines(found[0], "run")
-    assert line.split() == ["a", "Q0", found[0]["hits"][0]["id"], "1", line.split()[4], "run"]
-    assert list(trec_lines(found[1], "run")) == []
+    assert "budget" in found[8]["error"]["message"]
+    assert "longer than" in found[10]["error"]["message"]
 
 
-@pytest.mark.slow
-def test_the_command(tmp_path, capsys):
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "code.py").write_text(CODE)
-    place = ["--index", str(tmp_path / "index")]
-    assert run(["index", "-q", *place, str(tmp_path / "tree")]) == 0
-    queries = tmp_path / "queries.jsonl"
-    queries.write_text('{"id": 7, "query": "read settings"}\nbroken\n{"query": "step_3"}\n')
-    assert run(["batch", *place, "-k", "1", str(queries)]) == 1
-    told = capsys.readouterr()
-    found = [json.loads(line) for line in told.out.splitlines()]
-    assert [each["id"] for each in found] == [7, None, None]
-    assert found[0]["hits"][0]["symbol"] == "read_settings"
-    assert "3 queries, 1 of them not answered" in told.err
-    assert run(["batch", *place, "--format", "trec", "-o", str(tmp_path / "run"), str(queries)]) == 1
-    assert {line.split()[0] for line in (tmp_path / "run").read_text().splitlines()} == {"7", "3"}
-    assert run(["batch", "--index", str(tmp_path / "none"), str(queries)]) == 3
-    assert run(["batch", *place, str(tmp_path / "missing.jsonl")]) == 2
+def test_queries_of_beir_are_read_whatever_else_they_carry(engine):
+    lines = [
+        '{"_id": "q1", "text": "read settings", "metadata": {}, "answers": [1], "k": 2}',
+        '{"_id": "q2", "text": ""}',
+        '{"_id": "q3", "title": "no text"}',
+        '{"_id": "q4", "text": "step", "query": "both"}',
+        '{"_id": 5, "text": "step"}',
+    ]
+    found = list(batched(engine, lines))
+    assert codes(found) == [None, "invalid_request", "invalid_request", "invalid_request", None]
+    assert [each["id"] for each in found] == ["q1", "q2", "q3", "q4", 5]
+    assert len(found[0]["hits"]) == 2
+
+
+@pytest.mark.parametrize("identity", ["null", "true", "1.5", "[]", "{}"])
+def test_an_id_is_text_or_a_whole_number(engine, identity):
+    (found,) = batched(engine, [f'{{"id": {identity}, "query": "step", "k": 0}}'])
+    assert found["id"] is None
+    assert codes([found]) == ["invalid_request"]
+
+
+def test_a_budget_makes_a_context_and_none_makes_none(engine, service):
+    lines = [
+        '{"query": "read settings", "budget": 90}',
+        '{"query": "read settings"}',
+        '{"query": "/(/", "budget": 90}',
+        '{"query": "read settings", "k": 1, "budget": 5000, "neighbours": true}',
+    ]
+    first, second, third, last = service.batch(lines)
+    assert set(first["context"]) == {"text", "tokens", "units", "left_out"}
+    assert "def read_settings" in first["context"]["text"]
+    assert first["context"]["tokens"] <= 90
+    assert {*first["context"]["units"], *first["context"]["left_out"]} == {hit["id"] for hit in first["hits"]}
+    assert "context" not in second
+    assert third["error"]["code"] == "bad_query"
+    assert last["context"]["units"][0] == last["hits"][0]["id"]
+    by_default = list(service.batch(lines[1:2], {"budget": 90, "neighbours": False}))
+    assert by_default[0]["context"] == first["context"]
+    assert next(iter(batched(engine, lines[:1])))["context"] == first["context"]
+
+
+def test_a_batch_without_an_index_is_one_error_at_once(tmp_path):
+    with pytest.raises(IndexMissing):
+        Service(Settings(index=tmp_path / "none"), encoder=StubEncoder()).batch(['{"query": "step"}'])

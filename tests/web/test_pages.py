@@ -1,18 +1,21 @@
 import gzip
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import unquote
 
 import pytest
 
 from indexer.errors import QueryError
-from indexer.index import Index
+from indexer.index import Index, load_encoder
 from indexer.settings import Settings
+from indexer.watch_status import WatcherStatus, telling
 from search.query import parse
 from search.types import Hit
 from web.app import create_app
 from web.cards import active, bad_query, card, facets, without_filters
 from web.code_lines import coloured, excerpt
+from web.live import live
 
 NASTY = "<script>alert(1)</script>"
 PYTHON = f'''"""Reads settings."""
@@ -120,13 +123,34 @@ def test_a_page_may_load_its_own_files_only_and_has_nothing_inline(client):
 
 
 def test_the_first_search_is_small(client):
-    packed = client.get("/?q=settings", headers={"Accept-Encoding": "gzip"})
-    assert gzip.decompress(packed.data).startswith(b"<!doctype html>")
-    total = len(packed.data)
-    for name in ("page.css", "page.js", "icon.svg"):
-        with client.get(f"/static/{name}") as file:
-            total += len(file.data)
-    assert total <= 60_000
+    packing = {"Accept-Encoding": "gzip"}
+    packed = client.get("/?q=settings", headers=packing)
+    text = gzip.decompress(packed.data).decode()
+    assert text.startswith("<!doctype html>")
+    files = [
+        client.get(address, headers=packing)
+        for address in links(text, "/static/") + re.findall(r'src="(/[^"]+)"', text)
+    ]
+    assert len(files) == 3
+    assert {file.headers["Content-Encoding"] for file in files} == {"gzip"}
+    assert len(packed.data) + sum(len(file.data) for file in files) <= 60_000
+
+
+def test_files_of_the_page_are_kept_as_long_as_their_content_stays(client):
+    address = links(page(client, "/"), "/static/page.css")[0]
+    named = client.get(address)
+    assert named.mimetype == "text/css"
+    assert "immutable" in named.headers["Cache-Control"]
+    assert b"--accent" in named.data
+    unnamed = client.get("/static/page.css?v=stale")
+    assert "no-cache" in unnamed.headers["Cache-Control"]
+    again = client.get("/static/page.css", headers={"If-None-Match": unnamed.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["nope.css", "..", "..%2fpages.py", "%2e%2e", "page.css%00", ""])
+def test_no_other_file_is_given_away(client, name):
+    assert client.get(f"/static/{name}").status_code in (404, 308)
 
 
 def test_filters_count_what_is_shown_and_narrow(client):
@@ -228,6 +252,91 @@ def test_a_missing_index_is_said_and_advised(tmp_path, stub_encoder):
     assert "There is no index yet" in page(client, "/?q=settings", 503)
     assert "There is no index yet" in page(client, "/index", 503)
     page(client, "/")
+
+
+def test_an_index_that_is_being_built_is_said_and_awaited(tmp_path, stub_encoder):
+    folder = tmp_path / "index"
+    client = create_app(Settings(index=folder), encoder=stub_encoder).test_client()
+    with telling(folder, ["tree <b>"]):
+        for address in ("/?q=settings", "/index", "/unit/1"):
+            reply = client.get(address)
+            assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
+            assert "The index is being built" in reply.text
+            assert 'data-await="/readyz"' in reply.text
+            assert "Reading tree &lt;b&gt;" in reply.text
+        assert client.get("/").status_code == 200
+        assert client.get("/readyz").status_code == 503
+    assert "There is no index yet" in page(client, "/?q=settings", 503)
+
+
+def test_every_page_says_how_up_to_date_the_index_is(client, tmp_path):
+    pages = ("/", "/?q=settings", "/?q=%22", "/index", "/help", "/unit/nope")
+    assert not any('class="live' in client.get(address).text for address in pages)
+    with telling(tmp_path / "index", ["tree"]) as status:
+        status.tell("refreshing", 3)
+        for address in pages:
+            assert "Behind by 3 changed files" in client.get(address).text
+        assert 'data-tone="busy"' in page(client, "/live")
+        status.tell("watching")
+        assert "Up to date with tree" in page(client, "/live")
+        status.tell("deepening", 0, "deepening at depth 6: 5 of 9 units")
+        assert "5 of 9 units" in page(client, "/index")
+        assert "5 of 9 units" not in page(client, "/live")
+        status.tell("failed", None, NASTY)
+        assert "watching tree failed" in page(client, "/live")
+    assert page(client, "/live") == ""
+
+
+def test_the_worst_is_said_first_and_in_words():
+    now = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+    def said(state, ago, changed=0, sources=("a",), message=""):
+        since = (now - timedelta(seconds=ago)).isoformat()
+        status = WatcherStatus(state=state, sources=sources, pid=1, since=since, changed=changed, message=message)
+        return live([status], now)[0]
+
+    assert said("watching", 9).text == "Up to date with a"
+    assert said("deepening", 9, message="5 of 9").more == "5 of 9"
+    assert said("refreshing", 0, None, ("a", "b", "c", "d", "e")).text == "Reading a, b, c and 2 more for a moment"
+    assert said("refreshing", 61, 1).text == "Behind by 1 changed file, for 1 minute"
+    assert said("refreshing", -5, 2000).text == "Behind by 2,000 changed files, for a moment"
+    assert said("failed", 7200, message="disk full").text == "Not kept up to date: watching a failed 2 hours ago."
+    assert said("gone", 200_000).tone == "bad"
+    several = [
+        WatcherStatus(state=state, sources=(state,), pid=1, since=now.isoformat())
+        for state in ("watching", "gone", "refreshing", "failed", "deepening")
+    ]
+    assert [line.tone for line in live(several, now)] == ["bad", "bad", "busy", "good", "good"]
+
+
+@pytest.mark.slow
+def test_where_probably_nothing_answers_a_page_says_so_once(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "settings.py").write_text(PYTHON)
+    settings = Settings(index=tmp_path / "index", processes=1)
+    encoder = load_encoder(settings)
+    index = Index.build(settings.index, [str(tree)], settings=settings, encoder=encoder)
+    client = create_app(settings, index=index, encoder=encoder).test_client()
+    text = page(client, "/?q=lang:python+photosynthesis+of+tomato+plants+in+greenhouses")
+    assert text.lower().count("probably nothing here answers") == 1
+    assert 'class="results is-doubted"' in text
+    assert "ask without any" in text
+    assert "first hit right" not in text
+    text = page(client, "/?q=read+the+settings+from+a+file")
+    assert "robably nothing" not in text
+    assert "first hit right" in text
+
+
+def test_a_fault_of_ours_is_a_page_with_the_request_and_nothing_of_the_fault(app, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr("web.pages.card", broken)
+    reply = app.test_client().get("/?q=settings")
+    assert reply.status_code == 500
+    assert reply.headers["X-Request-ID"] in reply.text
+    assert "secret" not in reply.text
 
 
 @pytest.mark.parametrize("language", ["python", "go", "html", "markdown", "no such language"])

@@ -5,6 +5,7 @@
   const said = document.getElementById("said");
   const root = document.documentElement;
   let box = document.getElementById("q");
+  root.classList.add("scripted");
 
   // --- loading
   const loading = (on) => {
@@ -185,6 +186,40 @@
     button.hidden = false;
     button.addEventListener("click", () => copy(button));
   }
+
+  // --- how up to date the index is: looked at often while it changes, seldom otherwise, and never unseen
+  const SOON = 2000, LATER = 15000;
+  const refresh = async () => {
+    const line = document.querySelector(".bar .live");
+    if (line && !document.hidden) {
+      try {
+        const reply = await fetch(form.dataset.live);
+        const found = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector(".live");
+        if (found) line.replaceWith(found);
+        else if (reply.ok) line.remove();
+      } catch {
+        // the server is gone for now; the line is as old as the page
+      }
+    }
+    watch();
+  };
+  const watch = () => {
+    const line = document.querySelector(".bar .live");
+    if (line) setTimeout(refresh, line.dataset.tone === "busy" ? SOON : LATER);
+  };
+  watch();
+
+  // --- a page that waits for the first answers asks for them
+  const awaited = document.querySelector("[data-await]");
+  const look = async () => {
+    try {
+      if ((await fetch(awaited.dataset.await)).ok) return form.method === "post" ? form.requestSubmit() : location.reload();
+    } catch {
+      // the server is gone for now
+    }
+    setTimeout(look, 1000);
+  };
+  if (awaited) setTimeout(look, 1000);
 
   // --- filters start closed where they would push the results away
   if (matchMedia("(max-width: 60rem)").matches) document.querySelector(".filters details")?.removeAttribute("open");
