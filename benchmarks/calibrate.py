@@ -1,8 +1,8 @@
 """Fit how likely a first hit is relevant, and say how well that tells questions with an answer from those without.
 
-`python -m benchmarks.calibrate` writes `search/confidence.json` and `benchmarks/results/calibrate-….json`. A package is
-asked its own questions and names, and those of other packages, which it cannot answer. Fitted on the packages of
-tuning; measured on those kept out, where the questions without an answer are another package's of the same
+`python -m benchmarks.calibrate` writes `search/confidence.json`, `benchmarks/results/calibrate-….json` and its plot.
+A package is asked its own questions and names, and those of other packages, which it cannot answer. Fitted on the
+packages of tuning; measured on those kept out, where the questions without an answer are another package's of the same
 language (for C, which has one package, of C++).
 """
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
+from benchmarks import reliability as reliability_plot
 from benchmarks.machine import machine, write_result
 from benchmarks.tune import OWN_SET, worth_asking
 from indexer.encoder.interface import Encoder
@@ -257,6 +258,7 @@ def main() -> None:
     CONFIDENCE_FILE.write_text(json.dumps(content, indent=2) + "\n")
     print(json.dumps(written, indent=1))
     print("written:", write_result("calibrate", written))
+    reliability_plot.plot(written)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,13 @@ from cli.options import settings, shared
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
+    from indexer.encoder.interface import Encoder
+    from indexer.generators.interface import Generator
+    from indexer.settings import Settings
     from search.evaluation.evaluate import SetReport
+
+# Characters of a line of a table that no terminal shows.
+_WIDTH = 170
 
 
 @click.command("eval")
@@ -25,6 +32,11 @@ if TYPE_CHECKING:
 @click.option("--model", type=click.Path(path_type=Path), help="Folder of another encoder model.")
 @click.option("--strip-docstrings", is_flag=True, help="Take comments and docstrings out of a corpus.")
 @click.option("--sources", type=click.Path(path_type=Path, file_okay=False), help="Where a set's packages lie.")
+@click.option(
+    "--rewriter",
+    metavar="KIND[:FOLDER]",
+    help="Also with generations: recorded (in FOLDER, or in DIR), or endpoint and local, which record into FOLDER.",
+)
 @click.option("--groups", is_flag=True, help="Also by language, length, kind of question.")
 @click.option("--compare", metavar="A,B", help="Also the paired difference of two systems.")
 @click.option("--runs", type=click.Path(path_type=Path, file_okay=False), help="Write TREC runs into this folder.")
@@ -37,6 +49,7 @@ def command(
     model: Path | None,
     strip_docstrings: bool,
     sources: Path | None,
+    rewriter: str | None,
     groups: bool,
     compare: str | None,
     runs: Path | None,
@@ -53,30 +66,27 @@ def command(
     from indexer.encoder.interface import check_depth
     from indexer.index import load_encoder
     from search.evaluation import require_measures
-    from search.evaluation.evaluate import evaluate_set
     from search.evaluation.output import as_json as entries
     from search.evaluation.output import write_runs
+    from search.evaluation.rewriting import ARMS
     from search.evaluation.systems import OF_MODE, SYSTEMS
     from search.retrieval import read_mode
 
     require_measures()
     chosen = settings(folder, model=model, depth=depth, query_depth=query_depth)
     systems = {name: SYSTEMS[name] for name in OF_MODE[read_mode(mode)]}
-    compared = _compared(compare, tuple(systems))
+    arms = [f"{name}+{arm}" for arm in ARMS for name in systems] if rewriter is not None else []
+    compared = _compared(compare, (*systems, *arms))
     encoder = load_encoder(chosen)
     for wanted in (chosen.depth, chosen.query_depth):
         if wanted is not None:
             check_depth(wanted, encoder.depths)
     folders = [_found(name) for name in sets]
-    if strip_docstrings:
-        _refuse_repositories(folders)
+    for option, given in (("--strip-docstrings", strip_docstrings), ("--rewriter", rewriter is not None)):
+        _refuse_repositories(folders if given else [], option)
+    options = {"systems": systems, "stripped": strip_docstrings, "layout": sources}
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
-        reports = [
-            evaluate_set(
-                each, chosen, encoder, systems=systems, stripped=strip_docstrings, layout=sources, report=report
-            )
-            for each in folders
-        ]
+        reports = [_measured(each, rewriter, chosen, encoder, **options, report=report) for each in folders]
     written = write_runs(reports, runs) if runs is not None else []
     if as_json:
         click.echo(json.dumps(entries(reports, compared=compared), indent=2))
@@ -87,13 +97,34 @@ def command(
         click.echo(f"run written to {path}", err=True)
 
 
+def _measured(folder: Path, rewriter: str | None, chosen: Settings, encoder: Encoder, **options: Any) -> SetReport:
+    """Measure one set, with a rewriter if one is named."""
+    from search.evaluation.evaluate import evaluate_set
+
+    if rewriter is None:
+        return evaluate_set(folder, chosen, encoder, **options)
+    with closing(_rewriter(rewriter, folder)) as opened:
+        return evaluate_set(folder, chosen, encoder, rewriter=opened, **options)
+
+
+def _rewriter(named: str, folder: Path) -> Generator:
+    """Return the generator that --rewriter names; raise UsageError for one that is none."""
+    from indexer.generators.factory import GeneratorSettings, Kind, open_generator, read_kind
+
+    kind, where = read_kind(named)
+    if where is None and kind is not Kind.RECORDED:
+        raise UsageError(f"--rewriter {kind} needs a folder to record into: --rewriter {kind}:FOLDER")
+    url, model, key = (os.environ.get(f"FATHOM_GENERATOR_{name}", "") for name in ("URL", "MODEL", "KEY"))
+    return open_generator(kind, where or folder, GeneratorSettings(url, model, key))
+
+
 def _show(measured: SetReport, compared: tuple[str, str] | None, *, groups: bool) -> None:
     """Print a set's tables and the difference of the two systems that are compared."""
     from rich.console import Console
 
     from search.evaluation.output import differences, tables
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     for table in tables(measured, groups=groups):
         console.print(table)
     if compared is not None:
@@ -113,13 +144,13 @@ def _found(name: str) -> Path:
     raise UsageError(f"there is no set {name} here {where}")
 
 
-def _refuse_repositories(folders: list[Path]) -> None:
-    """Raise UsageError where --strip-docstrings would do nothing: the lines of a package stay as they are."""
+def _refuse_repositories(folders: list[Path], option: str) -> None:
+    """Raise UsageError where an option does nothing: a package has no texts by id, and its lines stay as they are."""
     from search.evaluation.sources import SOURCES
 
     for each in folders:
         if (each / SOURCES).is_file():
-            raise UsageError(f"--strip-docstrings is for sets in BEIR layout; {each} is a repository set")
+            raise UsageError(f"{option} is for sets in BEIR layout; {each} is a repository set")
 
 
 def _compared(text: str | None, systems: tuple[str, ...]) -> tuple[str, str] | None:

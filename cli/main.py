@@ -27,6 +27,7 @@ COMMANDS = {
     "show": "show",
     "similar": "similar",
     "status": "status",
+    "style": "style",
     "train": "train",
 }
 _INTERRUPTED = 130

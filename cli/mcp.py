@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Serve five tools to an agent: search_code, similar_code, read_unit, list_files, index_status."""
     del as_json, verbose
-    if host not in _LOOPBACK and not hosts:
+    if http and host not in _LOOPBACK and not hosts:
         raise UsageError(f"listening on {host} needs --allow-host: the name by which clients reach it")
     try:
         from web.agents import build
@@ -54,10 +54,12 @@ def command(
     if not http:
         server.run("stdio")
         return
-    from mcp.server.transport_security import TransportSecuritySettings
+    import uvicorn
 
-    names = [*(f"{name}:*" for name in ("127.0.0.1", "localhost", "[::1]")), *hosts]
-    checks = TransportSecuritySettings(allowed_hosts=names, allowed_origins=list(origins))
+    from web.agents_http import application
+    from web.keys import read_keys
+
+    app = application(server, hosts, origins, read_keys(chosen.keys) if chosen.keys is not None else None)
     if not quiet:
         click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp (stop with ctrl-c)", err=True)
-    server.run("streamable-http", host=host, port=port, stateless_http=True, transport_security=checks)
+    uvicorn.run(app, host=host, port=port, log_level="warning")

@@ -12,9 +12,11 @@ import click
 
 from cli.options import settings, shared
 from cli.watcher import Watcher
-from indexer.errors import EnvironmentFailed, IndexDamaged, IndexMissing, UsageError
+from indexer.errors import EnvironmentFailed, FathomError, IndexDamaged, IndexMissing, UsageError
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from indexer.settings import Settings
 
 # Requests that one worker answers at once: searching frees the interpreter most of the time.
@@ -93,19 +95,11 @@ def _server(chosen: Settings, listening: socket.socket, workers: int, watcher: W
         if workers > 1:
             serving.share_counts()
         serving.check(chosen)
-        from web.app import create_app
-        from web.service import service
+        import web.app  # noqa: F401  (read once, before workers are forked)
     except ImportError as error:
         raise UsageError(f"serving needs the extra `web` ({error}): pip install 'fathom-search[web]'") from error
-    from indexer.index import load_encoder
-
-    options = {
-        **serving.gunicorn_options(),
-        "bind": f"fd://{listening.fileno()}",
-        "workers": workers,
-        "threads": _THREADS,
-        "loglevel": "info" if verbose else "warning",
-    }
+    options = serving.gunicorn_options() | {"bind": f"fd://{listening.fileno()}", "workers": workers}
+    options |= {"threads": _THREADS, "loglevel": "info" if verbose else "warning"}
     if watcher is not None:
         options["post_fork"] = lambda _server, _worker: watcher.forget()
 
@@ -114,16 +108,25 @@ def _server(chosen: Settings, listening: socket.socket, workers: int, watcher: W
             for name, value in options.items():
                 self.cfg.set(name, value)
 
-        def load(self) -> Any:
-            if verbose:
-                serving.log_requests()
-            # The model is loaded before the first question, the index where there is one.
-            app = create_app(chosen, encoder=load_encoder(chosen))
-            with suppress(IndexMissing, IndexDamaged):
-                _ = service(app).engine
-            return app
+        def load(self) -> Flask:
+            return _application(chosen, verbose=verbose)
 
     return Served()
+
+
+def _application(chosen: Settings, *, verbose: bool) -> Flask:
+    """Return what a worker answers with, ready for its first question."""
+    from indexer.index import load_encoder
+    from web.app import create_app
+    from web.pages import warm
+    from web.serving import log_requests
+
+    if verbose:
+        log_requests()
+    app = create_app(chosen, encoder=load_encoder(chosen))
+    with suppress(FathomError):  # what it is, is said to whoever asks
+        warm(app)
+    return app
 
 
 def _bound(host: str, port: int) -> socket.socket:

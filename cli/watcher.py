@@ -23,7 +23,7 @@ import click
 if TYPE_CHECKING:  # what keeps a watcher alive needs none of what it needs
     from indexer.settings import Settings
 
-# Seconds between two starts, doubled each time up to the most; after a watcher that lasted longer it is the first again.
+# Seconds between two starts, doubled each time up to the most; a watcher that lasted longer counts as the first.
 _PAUSE = 1.0
 _MOST_PAUSE = 60.0
 # So long, in seconds, a watcher may take to come to an end by itself.

@@ -36,8 +36,8 @@ _STAGE_FILES = 200
 _ENCODE_UNITS = 256
 # The token table is a hundred times faster: its writes would take longer than it does.
 _STATIC_UNITS = 2_048
-# Where deepening may be asked to halt, it is asked after so many; the encoder is no slower with them.
-_HALT_UNITS = 32
+# Where deepening may be asked to halt, it is asked after so many: a saved file waits so long at most.
+_HALT_UNITS = 16
 # So few units go to the wanted depth at once: a shallow generation before it would only be in the way.
 _AT_ONCE = 256
 # The first early publish comes after this; each later one after twice the time of the one before.

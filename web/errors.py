@@ -77,7 +77,7 @@ class Refused(Exception):
 def install(app: Flask) -> None:
     """Let an application answer those it refuses, and programs that ask for what is not there."""
     app.register_error_handler(Refused, _refused)
-    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(HTTPException, http)
     app.after_request(_heard_out)
 
 
@@ -158,7 +158,8 @@ def _invalid(error: ValidationError) -> Response:
     return fault(400, "invalid_request", message, field)
 
 
-def _http(error: HTTPException) -> Response | HTTPException:
+def http(error: HTTPException) -> Response | HTTPException:
+    """Return an error of HTTP in the one shape to programs, as it is to browsers."""
     if not for_machines() or (error.code or 500) < 400:
         return error
     name = (error.name or "error").lower().replace(" ", "_")
@@ -170,6 +171,6 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 def _unforeseen(error: Exception) -> Response | HTTPException:
     if isinstance(error, HTTPException):
-        return _http(error)
+        return http(error)
     current_app.logger.error("request %s failed", request_id(), exc_info=error)
     return fault(500, "internal_error", "this is a fault of ours; the log has it under the request's id")

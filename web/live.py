@@ -42,7 +42,7 @@ def _line(watcher: WatcherStatus, now: datetime) -> Live:
         case "gone":
             return Live("bad", f"Not kept up to date: nothing watches {names} any more.", "its watcher was ended")
         case "refreshing" if watcher.changed is None:
-            return Live("busy", f"Reading {names} for {age}", more)
+            return Live("busy", f"Looking through {names} for {age}", more)
         case "refreshing":
             files = f"{watcher.changed:,} changed file{'' if watcher.changed == 1 else 's'}"
             return Live("busy", f"Behind by {files}, for {age}", more)

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, current_app, redirect, render_template, request, url_for
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from indexer.errors import FathomError, IndexBuilding, IndexMissing, QueryError, UsageError
@@ -21,7 +22,7 @@ from search.types import Answer, Hit
 from web import assets
 from web.cards import Doubt, Failure, Place, active, bad_query, card, facets, index_charts, without_filters
 from web.code_lines import Code, coloured, numbered
-from web.errors import words
+from web.errors import for_machines, http, words
 from web.live import live
 from web.service import service
 from web.trace import request_id
@@ -38,6 +39,7 @@ _LONG = 2_000
 _NAMED_LIKE = 8
 # Parts between slashes that a repository's name may have: host, owner, name.
 _NAME_PARTS = 3
+_WARMING = "read a file"
 # How the engine's note of doubt begins; a page has more room for it.
 _DOUBT_NOTE = "probably nothing here answers"
 # Seconds after which a page that shows nothing yet may be asked again.
@@ -68,6 +70,13 @@ _LANGUAGE = (
 )
 
 
+def warm(app: Flask) -> None:
+    """Answer a question that nobody asked: what is loaded once is loaded then. Raises as a search does."""
+    service(app).search(_WARMING)
+    with app.test_request_context():
+        _answered(_WARMING, 1, _K)
+
+
 @pages.after_request
 def _guard(response: Response) -> Response:
     """Let a page load nothing but its own files, whatever code it shows."""
@@ -76,7 +85,7 @@ def _guard(response: Response) -> Response:
     return packed(response)
 
 
-@pages.context_processor
+@pages.app_context_processor
 def _names() -> dict[str, Any]:
     """Return what every template may use."""
     return {
@@ -93,6 +102,14 @@ def _failed(error: FathomError) -> AnyResponse:
     """Show an error that was raised on purpose."""
     failure, status = _failure(error)
     return _fault_page("fault.html", failure, status)
+
+
+@pages.app_errorhandler(404)
+def _no_page(error: NotFound) -> Response | HTTPException:
+    """Say that an address is none of ours."""
+    if for_machines():
+        return http(error)
+    return _guard(_fault_page("fault.html", Failure("usage", "There is no such page here.", ""), 404))
 
 
 @pages.errorhandler(500)
@@ -239,7 +256,7 @@ def _failure(error: FathomError) -> tuple[Failure, int]:
     return Failure("index", "The index cannot be searched:", words(error)[2]), 503
 
 
-def _fault_page(template: str, failure: Failure, status: int, **values: Any) -> AnyResponse:
+def _fault_page(template: str, failure: Failure, status: int, **values: Any) -> Response:
     response = Response(render_template(template, failure=failure, **values), status)
     if status == 503:
         response.headers["Retry-After"] = str(_RETRY)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from indexer.encoder.interface import Encoder
 from indexer.errors import UsageError
-from indexer.index import Index
+from indexer.generators.interface import Generator
+from indexer.index import Index, View
 from indexer.lexical.tokens import terms
 from indexer.progress import Progress, Report, silent
 from indexer.settings import Settings
 from indexer.store.interface import Head
 from search.engine import Engine
+from search.evaluation.generations import Generations, generate
 from search.evaluation.indexes import repository_indexes, text_index
 from search.evaluation.measures import DEPTH, Estimate, Relevance, Values, estimate, evaluate
+from search.evaluation.rewriting import ARMS, Encoded, encode, rewritten_set
 from search.evaluation.sets import Place, Question, RepositorySet, TextSet, read_set
 from search.evaluation.sources import default_layout
 from search.evaluation.systems import SYSTEMS, System
@@ -47,13 +50,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class SetReport:
-    """What was measured on one set. `texts` counts units; `groups` is group → value → queries."""
+    """What was measured on one set. `texts` counts units; `groups` is group → value → queries.
+
+    With `generations`, systems are there without and with them: `bm25`, `bm25+gar` and so on.
+    """
 
     name: str
     queries: int
     texts: int
     systems: Mapping[str, Judged]
     groups: Groups = field(default_factory=dict)
+    generations: Generations | None = None
+
+    def plain(self, system: str) -> str | None:
+        """Return the system that one with generations is compared with, None for one without."""
+        name, added, _ = system.partition("+")
+        return name if added else None
 
 
 def evaluate_set(
@@ -64,16 +76,21 @@ def evaluate_set(
     systems: Mapping[str, System] = SYSTEMS,
     stripped: bool = False,
     layout: Path | None = None,
+    rewriter: Generator | None = None,
     report: Report = silent,
 ) -> SetReport:
     """Measure systems on the set in `folder`; raise UsageError for what is wrong with it.
 
     `stripped` takes comments and docstrings out of the texts first; `layout` is where the sources of a repository
-    set lie, by default below the cache folder.
+    set lie, by default below the cache folder. With a `rewriter`, a set in BEIR layout is measured with what it writes
+    for queries and texts, too.
     """
     found = read_set(folder)
     if isinstance(found, TextSet):
-        return _texts(found, settings, encoder, systems, report, stripped=stripped)
+        generations = generate(found, rewriter, report=report) if rewriter else None
+        return _texts(found, settings, encoder, systems, report, stripped=stripped, generations=generations)
+    if rewriter is not None:
+        raise UsageError(f"rewriting is measured on sets in BEIR layout; {folder} is a repository set")
     return _repositories(found, layout or default_layout(folder, settings), settings, encoder, systems, report)
 
 
@@ -85,6 +102,7 @@ def _texts(
     report: Report,
     *,
     stripped: bool,
+    generations: Generations | None,
 ) -> SetReport:
     with text_index(texts, settings, encoder, stripped=stripped, report=report) as index:
         engine = Engine(index, encoder, settings)
@@ -92,13 +110,33 @@ def _texts(
         for name, system in systems.items():
             run = dict(_asked(engine, system, texts.queries, path_of, report, name))
             judged[name] = Judged(run, evaluate(texts.relevance, run))
+        if generations is not None:
+            with index.view() as view:
+                runs = _rewritten_runs(
+                    texts, engine, view, systems, encode(generations, encoder, settings, report), report
+                )
+                judged |= {name: Judged(run, evaluate(texts.relevance, run)) for name, run in runs}
     best = {query: max(grades, key=lambda text: (grades[text], text)) for query, grades in texts.relevance.items()}
     groups: Groups = {"language": {}, "length": {}}
     for query, text in best.items():
         groups["language"].setdefault(texts.texts[text].language or "unknown", []).append(query)
     _add_lengths(groups, encoder, {query: texts.texts[text].text for query, text in best.items()})
     name = f"{texts.name} without docstrings" if stripped else texts.name
-    return SetReport(name, len(best), len(texts.texts), judged, groups)
+    return SetReport(name, len(best), len(texts.texts), judged, groups, generations)
+
+
+def _rewritten_runs(
+    texts: TextSet, engine: Engine, view: View, systems: Mapping[str, System], encoded: Encoded, report: Report
+) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Yield the run of every system with every arm for which something was generated."""
+    usable = {name: arm for name, arm in ARMS.items() if arm.usable(encoded.generations)}
+    for arm_name, arm in usable.items():
+        with rewritten_set(engine, view, arm, encoded) as rewritten:
+            for name, system in systems.items():
+                label = f"{name}+{arm_name}"
+                queries = _counted(texts.queries, report, label)
+                heads = {query: rewritten.ranking(system, query, text) for query, text in queries}
+                yield label, {query: _distinct(map(path_of, found)) for query, found in heads.items()}
 
 
 def _repositories(

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from indexer.errors import UsageError
 from search.evaluation.evaluate import Judged, SetReport
+from search.evaluation.generations import Generations
 from search.evaluation.measures import MEASURES, Estimate, compare
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _GROUP_MEASURE = "NDCG@10"
+_GAIN_MEASURES = ("NDCG@10", "MRR@10", "R@1", "R@10")
 _RUN_TAG = "fathom"
 
 
@@ -43,19 +46,42 @@ def _entry(report: SetReport, compared: tuple[str, str] | None) -> dict[str, Any
     if any(judged.line_values for judged in report.systems.values()):
         by_lines = {name: _means(judged.means(by_lines=True)) for name, judged in report.systems.items()}
         entry["systems_by_lines"] = by_lines
+    if report.generations is not None:
+        entry["rewriter"] = _rewriter(report.generations)
+        entry["gains"] = {name: _means(each) for name, each in gains(report).items()}
     if compared is not None:
         entry["comparison"] = {"systems": list(compared), **_means(differences(report, *compared))}
     return entry
 
 
 def differences(report: SetReport, left: str, right: str, queries: Sequence[str] | None = None) -> dict[str, Estimate]:
-    """Return the mean of every measure's paired differences, with its interval."""
+    """Return the mean of every measure's paired differences, with its interval; raise UsageError for no such system."""
+    for name in (left, right):
+        if name not in report.systems:
+            raise UsageError(f"{report.name} was not measured with {name}: nothing was generated for it")
     return {
         name: compare(
             _some(report.systems[left], name, queries),
             _some(report.systems[right], name, queries),
         )
         for name in MEASURES
+    }
+
+
+def gains(report: SetReport) -> dict[str, dict[str, Estimate]]:
+    """Return, for every system with generations, its paired differences to the same one without."""
+    pairs = ((name, report.plain(name)) for name in report.systems)
+    return {name: differences(report, name, plain) for name, plain in pairs if plain is not None}
+
+
+def _rewriter(generations: Generations) -> dict[str, Any]:
+    return {
+        "name": generations.by,
+        "exemplars": len(generations.exemplars),
+        "purposes": len(generations.purposes),
+        "rewritten": len(generations.rewritten),
+        "tokens_in": generations.tokens_in,
+        "tokens_out": generations.tokens_out,
     }
 
 
@@ -97,7 +123,7 @@ def _field(text: str) -> str:
 
 
 def tables(report: SetReport, *, groups: bool) -> list[Table]:
-    """Return the table of a set and, with `groups`, one of each grouping."""
+    """Return the table of a set, one of what generations bring and, with `groups`, one of each grouping."""
     from rich.table import Table
 
     main = Table(title=f"{report.name}: {report.queries} queries, {report.texts} units", title_justify="left")
@@ -109,7 +135,22 @@ def tables(report: SetReport, *, groups: bool) -> list[Table]:
     for name, judged in report.systems.items():
         if judged.line_values:
             main.add_row(f"{name}, by unit", *(cell(each) for each in judged.means(by_lines=True).values()))
-    return [main, *(_group_tables(report) if groups else [])]
+    found = [main] if report.generations is None else [main, _gain_table(report, report.generations)]
+    return [*found, *(_group_tables(report) if groups else [])]
+
+
+def _gain_table(report: SetReport, generations: Generations) -> Table:
+    from rich.table import Table
+
+    counts = f"{len(generations.exemplars)} of {report.queries} queries, {len(generations.purposes)} purposes and "
+    counts += f"{len(generations.rewritten)} rewritings of {report.texts} texts"
+    table = Table(title=f"{report.name}, gains over plain, paired; {generations.by}: {counts}", title_justify="left")
+    table.add_column("system")
+    for measure in _GAIN_MEASURES:
+        table.add_column(measure, justify="right")
+    for name, found in gains(report).items():
+        table.add_row(name, *(cell(found[measure], sign="+") for measure in _GAIN_MEASURES))
+    return table
 
 
 def _group_tables(report: SetReport) -> list[Table]:
@@ -130,6 +171,7 @@ def _group_tables(report: SetReport) -> list[Table]:
     return found
 
 
-def cell(each: Estimate) -> str:
-    """Return a mean with its interval, as tables show it."""
-    return f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
+def cell(each: Estimate, *, sign: str = "") -> str:
+    """Return a mean with its interval, as tables show it; with `sign` "+", differences."""
+    value, low, high = (f"{number:{sign}.3f}" for number in (each.value, each.low, each.high))
+    return f"{value} [{low}, {high}]"

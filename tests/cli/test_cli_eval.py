@@ -1,6 +1,7 @@
 """`fathom eval`: wrong use is said before anything is measured, and JSON is the whole of standard output."""
 
 import json
+import socket
 
 import ir_measures
 import pytest
@@ -144,3 +145,74 @@ def test_quiet_says_nothing_beside_the_results(capsys, folder, tmp_path):
     said = capsys.readouterr()
     assert "tiny: 3 queries" in said.out
     assert said.err == ""
+
+
+@pytest.fixture
+def recorded(folder, small_sets):
+    small_sets.write_rows(folder / "exemplars.jsonl", [{"_id": "q2", "exemplars": ["def product(a): ..."]}])
+    small_sets.write_rows(folder / "rewritten.jsonl", [{"_id": "near", "purpose": "Doubles.", "rewritten": ["x + x"]}])
+    return folder
+
+
+@pytest.mark.parametrize("rewriter", ["", "psychic", "psychic:folder", ":folder"])
+def test_an_unknown_rewriter_is_said_with_the_list(capsys, folder, rewriter):
+    assert "choose recorded, endpoint, local" in refused(capsys, "--rewriter", rewriter, folder)
+
+
+def test_a_rewriter_without_recordings_is_said(capsys, folder, tmp_path):
+    for rewriter in ("recorded", f"recorded:{tmp_path / 'nowhere'}"):
+        assert "holds no recorded generations" in refused(capsys, "--rewriter", rewriter, folder)
+
+
+def test_a_broken_recording_is_named_with_its_line(capsys, recorded):
+    (recorded / "exemplars.jsonl").write_text("\nnonsense\n")
+    assert f"{recorded / 'exemplars.jsonl'}:2: not JSON" in refused(capsys, "--rewriter", "recorded", recorded)
+
+
+def test_a_rewriter_that_writes_needs_a_folder_and_settings(capsys, folder, tmp_path, monkeypatch):
+    for name in ("URL", "MODEL", "KEY"):
+        monkeypatch.delenv(f"FATHOM_GENERATOR_{name}", raising=False)
+    for kind in ("endpoint", "local"):
+        assert f"{kind}:FOLDER" in refused(capsys, "--rewriter", kind, folder)
+    said = refused(capsys, "--rewriter", f"endpoint:{tmp_path / 'new'}", folder)
+    assert "FATHOM_GENERATOR_URL and FATHOM_GENERATOR_MODEL" in said
+    monkeypatch.setenv("FATHOM_GENERATOR_MODEL", "tiny")
+    monkeypatch.setenv("FATHOM_GENERATOR_URL", "nonsense")
+    assert "address is none" in refused(capsys, "--rewriter", f"endpoint:{tmp_path / 'new'}", folder)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_dead_endpoint_is_the_environment_s_failure(capsys, folder, tmp_path, monkeypatch):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("FATHOM_GENERATOR_URL", f"http://127.0.0.1:{held.getsockname()[1]}/v1")
+        monkeypatch.setenv("FATHOM_GENERATOR_MODEL", "tiny")
+        monkeypatch.setenv("FATHOM_GENERATOR_KEY", "sk-secret")
+        assert evaluate("--rewriter", f"endpoint:{tmp_path / 'new'}", folder) == 5
+    said = capsys.readouterr()
+    assert "cannot be reached" in said.err
+    assert "sk-secret" not in said.err + said.out
+
+
+def test_a_rewriter_is_not_for_repository_sets(capsys, small_sets, tmp_path):
+    asked = small_sets.repository_set(tmp_path / "asked")
+    assert "--rewriter is for sets in BEIR layout" in refused(capsys, "--rewriter", "recorded", asked)
+
+
+def test_a_rewriter_s_systems_are_measured_and_can_be_compared(capfd, recorded):
+    options = ("--mode", "lexical", "--rewriter", "recorded", "--compare", "bm25+gar,bm25")
+    assert evaluate("--json", *options, recorded) == 0
+    entry = json.loads(capfd.readouterr().out)[0]
+    assert list(entry["systems"]) == ["bm25", "bm25+gar", "bm25+reco", "bm25+reco+purpose", "bm25+purpose"]
+    assert list(entry["gains"]) == list(entry["systems"])[1:]
+    assert entry["rewriter"]["exemplars"] == entry["rewriter"]["rewritten"] == 1
+    assert entry["comparison"]["MRR@10"] == entry["gains"]["bm25+gar"]["MRR@10"]
+    assert evaluate(*options, recorded) == 0
+    said = capfd.readouterr().out
+    assert "gains over plain" in said
+    assert "bm25+reco+purpose" in said
+    assert "bm25+gar − bm25, NDCG@10, paired: " in said
+
+
+def test_systems_of_a_rewriter_are_compared_only_with_one(capsys, folder):
+    assert "of bm25, vectors" in refused(capsys, "--compare", "bm25+gar,bm25", folder)

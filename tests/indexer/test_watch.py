@@ -206,7 +206,7 @@ def test_a_file_that_is_saved_does_not_wait_for_deepening(tmp_path):
         found.until(lambda: [state for state, _ in found.state()] == ["deepening"])
         (tree / "late.py").write_text("def tapir():\n    return 3\n")
         found.until(lambda: found.finds("tapir"))
-        assert _depths(found.folder) == {0, 6}, "found before all is deep"
+        assert 0 in _depths(found.folder), "found before all is deep"
 
 
 def test_a_watcher_that_fails_says_why(tmp_path):

@@ -1,6 +1,7 @@
 """The tools for agents, asked by the protocol's own client: in this process, as a process, and over HTTP."""
 
 import asyncio
+import hashlib
 import os
 import re
 import socket
@@ -192,6 +193,19 @@ def test_the_status_names_what_is_there(server):
     assert "100% of the units have vectors" in text
 
 
+def _served(settings, port, **more):
+    command = [sys.executable, "-m", "cli.main", "mcp", "--http", "--port", str(port), "--index", str(settings.index)]
+    process = subprocess.Popen(command, env={**ENVIRONMENT, **more}, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    return process
+
+
 @pytest.fixture
 def built(settings):
     subprocess.run(
@@ -238,22 +252,36 @@ def _status(port, **headers):
 
 def test_http_answers_loopback_and_refuses_foreign_hosts_and_origins(built):
     port = _free_port()
-    command = [sys.executable, "-m", "cli.main", "mcp", "--http", "--port", str(port), "--index", str(built.index)]
-    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
+    with _served(built, port) as process:
         try:
-            deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
             text, failed = asked(f"http://127.0.0.1:{port}/mcp", "search_code", query="read settings from a file")
             assert not failed
             assert "read_settings" in text
             assert _status(port) == 200
             assert _status(port, Host="evil.example") in (403, 421)
             assert _status(port, Origin="http://evil.example") == 403
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def test_http_asks_for_a_key_where_there_are_keys(built, tmp_path):
+    keys = {"right": '["search"]', "other": '["status"]'}
+    listed = [
+        f'[[key]]\nname = "{name}"\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nscopes = {scopes}\n'
+        "per_minute = 2\n"
+        for name, scopes in keys.items()
+    ]
+    (tmp_path / "keys.toml").write_text("".join(listed))
+    port = _free_port()
+    with _served(built, port, FATHOM_KEYS=str(tmp_path / "keys.toml")) as process:
+        try:
+            assert _status(port) == 401
+            assert _status(port, Authorization="Bearer wrong") == 401
+            assert _status(port, Authorization="Bearer other") == 403
+            sent = [_status(port, **{"X-API-Key": "right"}), _status(port, Authorization="Bearer right")]
+            assert sent == [200, 200]
+            assert _status(port, Authorization="Bearer right") == 429
         finally:
             process.terminate()
             process.wait(20)

@@ -309,7 +309,7 @@ def test_a_first_search_with_its_styles_is_small_and_a_second_asks_for_the_page_
 
 ADDRESSES = [
     "/", "/?form=code", "/?q=load+settings", DOUBTED, "/?q=%22zzqq%22", "/?q=%22open", "/index", "/help",
-    "/file/tree/settings.py", "/unit/nope",
+    "/file/tree/settings.py", "/unit/nope", "/nope",
 ]  # fmt: skip
 
 

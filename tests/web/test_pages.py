@@ -214,6 +214,14 @@ def test_what_is_not_there_is_not_found(client, address):
     assert page(client, address, 404)
 
 
+@pytest.mark.parametrize("address", ["/nope", "/favicon.ico", "/unit/", "/%00", f"/{NASTY}"])
+def test_an_address_that_is_none_of_ours_has_a_page_of_its_own(client, address):
+    reply = client.get(address)
+    assert "There is no such page here." in page(client, address, 404)
+    assert "default-src 'self'" in reply.headers["Content-Security-Policy"]
+    assert client.get("/api/v1/nope").json["error"]["code"] == "not_found"
+
+
 def test_a_file_is_shown_with_an_address_for_each_line(client):
     text = page(client, "/file/tree/lib/settings.py")
     assert 'id="L1"' in text
@@ -263,7 +271,7 @@ def test_an_index_that_is_being_built_is_said_and_awaited(tmp_path, stub_encoder
             assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
             assert "The index is being built" in reply.text
             assert 'data-await="/readyz"' in reply.text
-            assert "Reading tree &lt;b&gt;" in reply.text
+            assert "Looking through tree &lt;b&gt;" in reply.text
         assert client.get("/").status_code == 200
         assert client.get("/readyz").status_code == 503
     assert "There is no index yet" in page(client, "/?q=settings", 503)
@@ -297,7 +305,9 @@ def test_the_worst_is_said_first_and_in_words():
 
     assert said("watching", 9).text == "Up to date with a"
     assert said("deepening", 9, message="5 of 9").more == "5 of 9"
-    assert said("refreshing", 0, None, ("a", "b", "c", "d", "e")).text == "Reading a, b, c and 2 more for a moment"
+    assert (
+        said("refreshing", 0, None, ("a", "b", "c", "d", "e")).text == "Looking through a, b, c and 2 more for a moment"
+    )
     assert said("refreshing", 61, 1).text == "Behind by 1 changed file, for 1 minute"
     assert said("refreshing", -5, 2000).text == "Behind by 2,000 changed files, for a moment"
     assert said("failed", 7200, message="disk full").text == "Not kept up to date: watching a failed 2 hours ago."

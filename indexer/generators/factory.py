@@ -1,0 +1,72 @@
+"""Choosing a generator: a recording, a server or a model on this machine. One place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from indexer.errors import UsageError
+from indexer.generators.interface import Generator
+
+
+class Kind(StrEnum):
+    """Where texts come from."""
+
+    RECORDED = "recorded"
+    ENDPOINT = "endpoint"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorSettings:
+    """What a generator that writes needs: a server's address, a model's name there or its folder here, a key."""
+
+    url: str = ""
+    model: str = ""
+    key: str = field(default="", repr=False)
+
+
+def read_kind(text: str) -> tuple[Kind, Path | None]:
+    """Return what `KIND[:FOLDER]` names; raise UsageError, with the list, for an unknown kind."""
+    name, _, folder = text.partition(":")
+    try:
+        return Kind(name), Path(folder) if folder else None
+    except ValueError as error:
+        raise UsageError(f"unknown generator {name!r}; choose {', '.join(Kind)}") from error
+
+
+def open_generator(kind: Kind, folder: Path, settings: GeneratorSettings) -> Generator:
+    """Return the generator of a kind, to be closed: what one writes is recorded in `folder`, and replayed from it.
+
+    Raises UsageError where the settings or what they name is not enough.
+    """
+    if kind is Kind.RECORDED:
+        from indexer.generators.recorded import Recorded
+
+        return Recorded(folder)
+    from indexer.generators.recorded import Recorder
+
+    writer = _endpoint(settings) if kind is Kind.ENDPOINT else _local(settings)
+    try:
+        return Recorder(writer, folder)
+    except BaseException:
+        writer.close()
+        raise
+
+
+def _endpoint(settings: GeneratorSettings) -> Generator:
+    from indexer.generators.chat import Server
+    from indexer.generators.endpoint import Endpoint
+
+    if not settings.url or not settings.model:
+        raise UsageError("a generator on a server needs FATHOM_GENERATOR_URL and FATHOM_GENERATOR_MODEL")
+    return Endpoint(Server(settings.url, settings.model, settings.key))
+
+
+def _local(settings: GeneratorSettings) -> Generator:
+    from indexer.generators.local import Local
+
+    if not settings.model:
+        raise UsageError("a generator on this machine needs FATHOM_GENERATOR_MODEL, the folder of its model")
+    return Local(Path(settings.model))

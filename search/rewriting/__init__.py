@@ -1,0 +1,1 @@
+"""Rewriting: what was generated for a query or for code, combined with what was there. Nothing is generated here."""
