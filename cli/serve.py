@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -22,20 +23,22 @@ if TYPE_CHECKING:
 # Requests that one worker answers at once: searching frees the interpreter most of the time.
 _THREADS = 8
 
+# One process is held by the interpreter's lock before two cores are busy; each takes some 250 MB.
+_WORKERS = min(4, os.cpu_count() or 1)
 
 @click.command("serve")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--watch", is_flag=True, help="Index these folders, and take up what is saved in them from then on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes; one a core and four at most by default.")
 @shared
 def command(
     sources: tuple[str, ...],
     watch: bool,
     host: str,
     port: int,
-    workers: int,
+    workers: int | None,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -56,7 +59,7 @@ def command(
     if not quiet:
         name = f"[{host}]" if ":" in host else host
         click.echo(f"http://{name}:{listening.getsockname()[1]}/ (stop with ctrl-c)", err=True)
-    server = _server(chosen, listening, workers, watcher, verbose=verbose)
+    server = _server(chosen, listening, workers or _WORKERS, watcher, verbose=verbose)
     try:
         if watcher is not None:
             watcher.start()

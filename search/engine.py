@@ -22,7 +22,7 @@ from indexer.store.manifest import refuse_other_model
 from indexer.types import Unit
 from search.classes import QueryClass
 from search.collapse import collapse
-from search.confidence import calibrated, gather, probability
+from search.confidence import doubtful, gather, probability
 from search.highlight import matching_lines
 from search.query import Query, parse
 from search.ranking.candidates import Candidates
@@ -287,7 +287,7 @@ def _answer(
     notes = [f"nothing here says {said!r}; {meant!r} was asked for too" for said, meant in asked.corrected]
     if complete < 1.0 and asked.mode is not Mode.LEXICAL:
         notes.append(f"{complete:.0%} of the units have vectors so far; the others are found by their words only")
-    if chance is not None and chance < calibrated().nothing:
+    if doubtful(chance):
         notes.append(f"probably nothing here answers this ({chance:.0%} that the first hit does)")
     return Answer(
         query=text,
