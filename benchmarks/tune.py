@@ -57,10 +57,6 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
         "bm25",
         "vector",
         "vector_file",
-        "stem",
-        "definition",
-        "near",
-        "covered",
         "late",
         "documented",
         "size",
@@ -68,30 +64,17 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
         "class_head",
         "noise",
     ),
-    QueryClass.SYMBOL: (
-        "bm25",
-        "bm25_file",
-        "vector",
-        "name",
-        "definition",
-        "near",
-        "covered",
-        "late",
-        "size",
-        "noise",
-    ),
+    QueryClass.SYMBOL: ("bm25_file", "vector", "name", "definition", "covered", "late", "size", "noise"),
     QueryClass.CODE: ("bm25", "vector", "covered", "late", "size", "noise"),
 }
 # What is also left out together.
 GROUPS = {
     "(no vectors)": ("vector", "vector_file"),
-    "(nothing of the file)": ("bm25_file", "vector_file", "stem"),
+    "(nothing of the file)": ("bm25_file", "vector_file"),
     "(only bm25, vector)": tuple(name for name in SIGNALS if name not in {"bm25", "vector"}),
 }
 # Signals that can only speak for a unit: a negative weight would be noise of the sample.
-_NEVER_NEGATIVE = frozenset(
-    {"bm25", "bm25_file", "vector", "vector_file", "name", "stem", "definition", "near", "covered", "late"}
-)
+_NEVER_NEGATIVE = frozenset({"bm25", "bm25_file", "vector", "vector_file", "name", "definition", "covered", "late"})
 _NEVER_POSITIVE = frozenset({"noise"})
 
 Matrix = NDArray[np.float64]
@@ -236,12 +219,22 @@ def _example(
 
 def fit(examples: Sequence[Example], signals: Sequence[str]) -> dict[str, float]:
     """Return the weights of one query class, positive ones adding up to 1."""
-    stacked = _stack(examples, signals)
+    return _scaled(signals, _solve(examples, signals))
+
+
+def _solve(examples: Sequence[Example], signals: Sequence[str], start: Matrix | None = None) -> Matrix:
+    """Return the weights as they are found, in the order of the signals; a good start saves most of the steps."""
     bounds = [_bounds(name) for name in signals]
-    start = np.array([0.0 if low is None or low < 0 else 0.5 for low, _ in bounds])
-    done = minimize(_loss, start, args=(stacked,), jac=True, method="L-BFGS-B", bounds=bounds)
-    total = max(1e-9, float(np.maximum(done.x, 0).sum()))
-    return {name: round(float(weight) / total, 4) for name, weight in zip(signals, done.x, strict=True)}
+    if start is None:
+        start = np.array([0.0 if low is None or low < 0 else 0.5 for low, _ in bounds])
+    stacked = _stack(examples, signals)
+    found: Matrix = minimize(_loss, start, args=(stacked,), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found
+
+
+def _scaled(signals: Sequence[str], weights: Matrix) -> dict[str, float]:
+    total = max(1e-9, float(np.maximum(weights, 0).sum()))
+    return {name: round(float(weight) / total, 4) for name, weight in zip(signals, weights, strict=True)}
 
 
 def _bounds(name: str) -> tuple[float | None, float | None]:
@@ -321,10 +314,11 @@ def ndcg(examples: Sequence[Example], weights: Mapping[str, float]) -> dict[str,
 def left_out(examples: Sequence[Example], signals: Sequence[str]) -> dict[str, float]:
     """Return NDCG@10 for every query under weights fitted without the query's group."""
     values: dict[str, float] = {}
+    near = _solve(examples, signals)
     for group in sorted({each.group for each in examples}):
         inside = [each for each in examples if each.group == group]
-        weights = fit([each for each in examples if each.group != group], signals)
-        values |= ndcg(inside, weights)
+        found = _solve([each for each in examples if each.group != group], signals, near)
+        values |= ndcg(inside, _scaled(signals, found))
     return values
 
 

@@ -103,19 +103,18 @@ def _measured(folder: Path, rewriter: str | None, chosen: Settings, encoder: Enc
 
     if rewriter is None:
         return evaluate_set(folder, chosen, encoder, **options)
-    with closing(_rewriter(rewriter, folder)) as opened:
+    with closing(_rewriter(rewriter, folder, chosen)) as opened:
         return evaluate_set(folder, chosen, encoder, rewriter=opened, **options)
 
 
-def _rewriter(named: str, folder: Path) -> Generator:
+def _rewriter(named: str, folder: Path, chosen: Settings) -> Generator:
     """Return the generator that --rewriter names; raise UsageError for one that is none."""
     from indexer.generators.factory import GeneratorSettings, Kind, open_generator, read_kind
 
     kind, where = read_kind(named)
     if where is None and kind is not Kind.RECORDED:
         raise UsageError(f"--rewriter {kind} needs a folder to record into: --rewriter {kind}:FOLDER")
-    url, model, key = (os.environ.get(f"FATHOM_GENERATOR_{name}", "") for name in ("URL", "MODEL", "KEY"))
-    return open_generator(kind, where or folder, GeneratorSettings(url, model, key))
+    return open_generator(kind, where or folder, GeneratorSettings.of(chosen))
 
 
 def _show(measured: SetReport, compared: tuple[str, str] | None, *, groups: bool) -> None:

@@ -26,6 +26,7 @@ _THREADS = 8
 # One process is held by the interpreter's lock before two cores are busy; each takes some 250 MB.
 _WORKERS = min(4, os.cpu_count() or 1)
 
+
 @click.command("serve")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--watch", is_flag=True, help="Index these folders, and take up what is saved in them from then on.")

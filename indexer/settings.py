@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _MIB = 1 << 20
@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     model: Path | None = Field(default=None, description="folder of another encoder model")
     depth: int | None = Field(default=None, description="depth of the encoder for code; its deepest by default")
     query_depth: int | None = Field(default=None, description="depth of the encoder for queries; its deepest")
+    generator_url: str = Field(default="", description="address of a chat server that writes code for queries")
+    generator_model: str = Field(default="", description="its model there; without an address, a model's folder here")
+    generator_key: SecretStr = Field(default=SecretStr(""), description="the server's key")
     keys: Path | None = Field(
         default=None, description="TOML file of the keys that the server asks for; none by default"
     )

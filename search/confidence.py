@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import ModelDamaged
+from indexer.lexical.tokens import terms
 from search.classes import QueryClass
 from search.ranking.candidates import Candidates
 from search.ranking.overlap import share_of_query
@@ -66,7 +67,7 @@ def gather(found: Candidates, row: int, frequency: Callable[[str], int]) -> dict
     """
     whole = sum(found.rarity.values())
     known = sum(rarity for term, rarity in found.rarity.items() if frequency(term))
-    own = frozenset(found.seed_terms.get(row, ()))
+    own = frozenset(terms(found.seeds.get(row, "")))
     name = found.heads[row].symbol.rpartition(".")[2].lower()
     return {
         "cosine": float(found.cosine[row]),

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from indexer.errors import UsageError
 from indexer.generators.interface import Generator
+from indexer.settings import Settings
+
+# Requests of searches that a server gets at a time.
+WAITED_FOR = 8
 
 
 class Kind(StrEnum):
@@ -25,6 +29,11 @@ class GeneratorSettings:
     url: str = ""
     model: str = ""
     key: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> GeneratorSettings:
+        """Return what the settings name."""
+        return cls(settings.generator_url, settings.generator_model, settings.generator_key.get_secret_value())
 
 
 def read_kind(text: str) -> tuple[Kind, Path | None]:
@@ -55,13 +64,24 @@ def open_generator(kind: Kind, folder: Path, settings: GeneratorSettings) -> Gen
         raise
 
 
-def _endpoint(settings: GeneratorSettings) -> Generator:
+def open_waited_for(settings: GeneratorSettings) -> Generator:
+    """Return the generator of searches, to be closed: a server, or without an address the model in a folder here.
+
+    Nothing is asked twice: somebody waits. Raises UsageError where the settings name none.
+    """
+    if not settings.url and not settings.model:
+        raise UsageError("there is no generator to rewrite queries; set FATHOM_GENERATOR_URL and "
+                         "FATHOM_GENERATOR_MODEL")  # fmt: skip
+    return _endpoint(settings, concurrency=WAITED_FOR, attempts=1) if settings.url else _local(settings)
+
+
+def _endpoint(settings: GeneratorSettings, **options: int) -> Generator:
     from indexer.generators.chat import Server
     from indexer.generators.endpoint import Endpoint
 
     if not settings.url or not settings.model:
         raise UsageError("a generator on a server needs FATHOM_GENERATOR_URL and FATHOM_GENERATOR_MODEL")
-    return Endpoint(Server(settings.url, settings.model, settings.key))
+    return Endpoint(Server(settings.url, settings.model, settings.key), **options)
 
 
 def _local(settings: GeneratorSettings) -> Generator:

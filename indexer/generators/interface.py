@@ -116,7 +116,8 @@ class Budget:
 class Generation:
     """What was written: at least one text, none empty; `seconds` it took and `source`, the generator's name.
 
-    Tokens are those that the generator counted, read and written, over all texts; None where it did not.
+    Tokens are those that the generator counted, read and written, over all texts; None where it did not. `cached`
+    tells that nothing was written now.
     """
 
     texts: tuple[str, ...]
@@ -124,6 +125,7 @@ class Generation:
     seconds: float = 0.0
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cached: bool = False
 
 
 class Generator(Protocol):

@@ -117,7 +117,7 @@ class Recorder:
 def _replayed(kept: Recording | None, request: Request, source: str) -> Generation:
     if kept is None:
         raise NotRecorded(f"nothing is {source} as {request.task.value} of {request.identity!r}")
-    return Generation(kept.texts[: request.count], source)
+    return Generation(kept.texts[: request.count], source, cached=True)
 
 
 def _open_files(folder: Path) -> dict[str, int]:

@@ -16,11 +16,9 @@ from search.ranking import (
     documented,
     late,
     name,
-    near,
     noise,
     rest,
     size,
-    stem,
     vector,
     vector_file,
 )
@@ -32,9 +30,7 @@ SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
     "vector": vector.signal,
     "vector_file": vector_file.signal,
     "name": name.signal,
-    "stem": stem.signal,
     "definition": definition.signal,
-    "near": near.signal,
     "covered": covered.signal,
     "late": late.signal,
     "documented": documented.signal,
@@ -46,7 +42,7 @@ SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
 
 
 # What reads the texts of the likeliest: it cannot help to tell which they are.
-TEXT_SIGNALS = frozenset({"near", "covered", "late"})
+TEXT_SIGNALS = frozenset({"covered", "late"})
 
 
 def normalised(candidates: Candidates, label: str) -> Scores:

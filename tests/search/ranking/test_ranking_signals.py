@@ -150,17 +150,6 @@ def test_what_a_qualified_name_covers_counts_by_rarity():
     assert for_symbols("name", symbols, rarity=rarity) == pytest.approx([1.0, 0.75, 0.25, 0.0])
 
 
-def test_a_file_name_counts_by_the_share_of_it_that_is_said():
-    paths = ["net/retry/policy.py", "retry_policy.py", "a/b.policy", "retry/net/x.py"]
-    assert for_paths("stem", paths, query="policy") == pytest.approx([1.0, 1 / 3, 0.0, 0.0])
-
-
-def test_a_file_name_of_one_word_is_no_answer_to_a_long_question():
-    question = "how long does a run wait before another starts"
-    assert for_paths("stem", ["lib/run.py"], query=question) == pytest.approx([1 / 3])
-    assert for_paths("stem", ["lib/run.py"], query="run") == [1.0]
-
-
 def test_what_text_and_path_cover_counts_by_rarity():
     heads = [head(path="net/retry.py"), head(path="a.py"), head(path="b.py"), head(path="retry/c.py")]
     rarity = {"retri": 3.0, "delay": 1.0}
@@ -177,20 +166,6 @@ def test_a_qualified_name_is_met_from_its_end_and_in_whole_parts():
     symbols = ["Client.send", "http.Client.send", "OldClient.send", "send", "Client.send.inner"]
     assert for_symbols("definition", symbols, names=["client.send"]) == [1, 1, 0, 0, 0]
     assert for_symbols("definition", symbols) == [0] * 5
-
-
-def test_words_of_the_query_count_where_they_stand_together():
-    far = " ".join(f"filler{n}" for n in range(30))
-    texts = ["alpha beta", f"alpha {far} beta", f"beta {far} alpha gamma beta {far}", "alpha alpha alpha", "none"]
-    rarity = {"alpha": 1.0, "beta": 2.0, "gamma": 1.0}
-    found = values("near", pool(*[head()] * 5, rarity=rarity, texts=texts))
-    assert found == pytest.approx([0.75, 0.5, 1.0, 0.25, 0.0])
-
-
-@pytest.mark.parametrize(("between", "together"), [(22, 1.0), (23, 0.5)])
-def test_a_passage_has_an_end(between, together):
-    text = " ".join(["alpha", *["filler"] * between, "beta"])
-    assert values("near", pool(head(), query="alpha beta", texts=[text])) == [together]
 
 
 def test_late_interaction_asks_each_word_for_its_nearest():
