@@ -69,7 +69,7 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
 }
 # What is also left out together.
 GROUPS = {
-    "(no vectors)": ("vector", "vector_file"),
+    "(no vectors)": ("vector", "vector_file", "late"),
     "(nothing of the file)": ("bm25_file", "vector_file"),
     "(only bm25, vector)": tuple(name for name in SIGNALS if name not in {"bm25", "vector"}),
 }
