@@ -21,6 +21,9 @@ from indexer.style.identifiers import split_identifier
 # Words kept, some 16 MB; what was kept is forgotten when there are more.
 _KEPT = 40_000
 _FIRST_ROWS = 1_024
+# Multiplications of one matrix product: for more OpenBLAS wakes its threads, which on a busy machine takes ten times as
+# long as the product.
+_ONE_THREAD = 250_000
 
 _Rows = NDArray[np.int64]
 
@@ -107,8 +110,10 @@ def _whole(vectors: Vectors) -> Vectors:
 
 def _cosines(left: Vectors, right: Vectors) -> Vectors:
     """Return the cosines (n, m) of rows of whole numbers; those of zeros are 0."""
-    norms = [np.sqrt(np.square(side).sum(axis=1)) for side in (left, right)]
-    result: Vectors = (left @ right.T) / np.maximum(1, norms[0][:, None] * norms[1][None])
+    norms = [np.sqrt(np.einsum("ij,ij->i", side, side)) for side in (left, right)]
+    step = max(1, _ONE_THREAD // right.size)
+    parts = [left[first : first + step] @ right.T for first in range(0, len(left), step)]
+    result: Vectors = np.concatenate(parts) / np.maximum(1, norms[0][:, None] * norms[1][None])
     return result
 
 

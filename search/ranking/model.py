@@ -47,7 +47,10 @@ TEXT_SIGNALS = frozenset({"covered", "late"})
 
 def normalised(candidates: Candidates, label: str) -> Scores:
     """Return one signal over the pool, from 0 to 1; one that is constant is 0."""
-    return min_max(SIGNALS[label](candidates))
+    found = candidates.known
+    if label not in found:
+        found[label] = min_max(SIGNALS[label](candidates))
+    return found[label]
 
 
 def contributions(candidates: Candidates, weights: Mapping[str, float]) -> dict[str, Scores]:
