@@ -24,6 +24,7 @@ _AREA = 1.5
 # The line leaves out parts of fewer cases: one query more or less moves them too far.
 _MANY = 10
 _KEPT_OUT = "kept out"
+_SHARES = ("auc answerable", "auc first hit right", "right hits doubted", "unanswerable doubted")
 
 
 def panels(figures: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
@@ -34,6 +35,31 @@ def panels(figures: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]
             depth, _, query_class = name.removeprefix("depth ").partition(", ")
             found.setdefault(query_class, {})[depth] = measured[_KEPT_OUT]
     return found
+
+
+def lines(figures: Mapping[str, Any] | None) -> list[str]:
+    """Return the section of the report; nothing where nothing was measured."""
+    if figures is None:
+        return []
+    where = figures["machine"]
+    text = [
+        "## How sure an answer is",
+        "",
+        "The probability that the first hit is relevant, on the packages kept out, asked their own questions and names "
+        f"and those of another package of their language. Measured on {where['date'][:10]}, commit {where['commit']} "
+        "(`python -m benchmarks.calibrate`).",
+        "",
+        "![What is said against what is right](plots/reliability.svg)",
+        "",
+        "| depth, class | queries | AUC, answered | AUC, first is right | right, doubted | unanswerable, doubted |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, measured in figures.items():
+        if name != "machine":
+            found = measured[_KEPT_OUT]
+            shares = [f"{found[key]:.3f}" for key in _SHARES]
+            text.append(f"| {name} | {found['cases']} | {' | '.join(shares)} |")
+    return [*text, ""]
 
 
 def plot(figures: Mapping[str, Any], target: Path = PLOT) -> None:

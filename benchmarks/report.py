@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import exits_report
+from benchmarks import exits_report, reliability
 from benchmarks.machine import RESULTS, machine
 from benchmarks.tune import OWN_SET, TEXT_SETS
 from indexer.encoder.interface import Encoder
@@ -142,6 +142,7 @@ def write(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mappin
         lines += _set_section(report)
     lines += _own_section(own)
     lines += _latency_section(own, took)
+    lines += reliability.lines(exits_report.last("calibrate"))
     lines += exits_report.lines(exits_report.last("exits"), exits_report.last("aggregation"))
     lines += _ablation_section(tuned) if tuned else []
     lines += _failure_section(own)
