@@ -35,7 +35,8 @@ _WIDTH = 170
 @click.option(
     "--rewriter",
     metavar="KIND[:FOLDER]",
-    help="Also with generations: recorded (in FOLDER, or in DIR), or endpoint and local, which record into FOLDER.",
+    help="Also with generations: recorded (in FOLDER, or in DIR), or endpoint and local, which record into FOLDER; "
+    "neighbours: with each query's own best units.",
 )
 @click.option("--groups", is_flag=True, help="Also by language, length, kind of question.")
 @click.option("--compare", metavar="A,B", help="Also the paired difference of two systems.")
@@ -69,12 +70,15 @@ def command(
     from search.evaluation.output import as_json as entries
     from search.evaluation.output import write_runs
     from search.evaluation.rewriting import ARMS
-    from search.evaluation.systems import OF_MODE, SYSTEMS
+    from search.evaluation.systems import NEIGHBOURS, OF_MODE, SYSTEMS, with_feedback
     from search.retrieval import read_mode
+    from search.rewriting.neighbours import Feedback
 
     require_measures()
     chosen = settings(folder, model=model, depth=depth, query_depth=query_depth)
     systems = {name: SYSTEMS[name] for name in OF_MODE[read_mode(mode)]}
+    if rewriter == NEIGHBOURS:
+        systems, rewriter = with_feedback(systems, Feedback()), None
     arms = [f"{name}+{arm}" for arm in ARMS for name in systems] if rewriter is not None else []
     compared = _compared(compare, (*systems, *arms))
     encoder = load_encoder(chosen)

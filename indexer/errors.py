@@ -24,6 +24,10 @@ class QueryError(UsageError):
         self.position = position
 
 
+class GeneratorMissing(UsageError):
+    """Code was to be generated, and the settings name nothing that can."""
+
+
 class IndexMissing(FathomError):
     """There is no index where one was asked for."""
 

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import from_json
 
-from indexer.errors import QueryError
+from indexer.errors import GeneratorMissing, QueryError
 from search.engine import BATCH, Engine, Wanted
 from search.packing import Context, pack
 from search.retrieval import Mode
+from search.rewriting.rewriter import MAX_REWRITE_MS
 from search.types import Answer
 
 # Characters of one query, hits of one answer, tokens of one context, and bytes of one line.
@@ -21,6 +22,8 @@ MAX_K = 1_000
 MAX_BUDGET = 1_000_000
 MAX_LINE = 2 << 20
 
+# What a fault is called for programs; any other is an invalid request.
+_CODES: Mapping[type[Exception], str] = {QueryError: "bad_query", GeneratorMissing: "generator_missing"}
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -39,11 +42,12 @@ class BatchQuery(BaseModel):
     rank: bool = True
     budget: int | None = Field(default=None, ge=1, le=MAX_BUDGET)
     neighbours: bool = False
+    rewrite_ms: int = Field(default=0, ge=0, le=MAX_REWRITE_MS)
     id: str | int | None = None
 
     def wanted(self) -> Wanted:
         """Return it as an engine takes it."""
-        return Wanted(self.query, self.k, self.offset, self.mode, self.rank)
+        return Wanted(self.query, self.k, self.offset, self.mode, self.rank, rewrite_ms=self.rewrite_ms)
 
 
 class _Line(BatchQuery):
@@ -116,7 +120,8 @@ def _bare(line: str | bytes) -> str | bytes:
 
 def _shown(query: BatchQuery, answer: Answer | Exception, packer: Packer) -> dict[str, Any]:
     if not isinstance(answer, Answer):
-        return fault(query.id, "bad_query" if isinstance(answer, QueryError) else "invalid_request", str(answer))
+        code = next((code for kind, code in _CODES.items() if isinstance(answer, kind)), "invalid_request")
+        return fault(query.id, code, str(answer))
     context = {} if query.budget is None else {"context": packer(answer, query).model_dump()}
     return {"id": query.id, **answer.model_dump(), **context}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ from indexer.encoder.interface import Encoder
 from indexer.encoder.units import embed_text, embed_texts
 from indexer.encoder.words import WordVectors
 from indexer.errors import QueryError, UsageError
+from indexer.generators.factory import WAITED_FOR
 from indexer.index import Index, View, load_encoder
 from indexer.lexical.tokens import terms
 from indexer.settings import Settings
@@ -28,6 +30,10 @@ from search.query import Query, parse
 from search.ranking.candidates import Candidates
 from search.ranking.weights import FUSION, Weights, fitted
 from search.retrieval import Asked, Mode, Pool, ask, candidates, order, rarity, read_mode
+from search.rewriting.combine import query_terms, query_vector
+from search.rewriting.neighbours import Feedback, with_neighbours
+from search.rewriting.outcome import Rewritten
+from search.rewriting.rewriter import MAX_REWRITE_MS, Rewriter
 from search.types import Answer, Hit
 from search.understanding import Understanding
 
@@ -61,10 +67,13 @@ class Wanted:
     mode: Mode = Mode.HYBRID
     rank: bool = True
     exhaustive: bool = False
+    rewrite_ms: int = 0
 
     def check(self) -> None:
-        """Raise UsageError for a wrong k or offset."""
+        """Raise UsageError for a wrong k, offset or time."""
         _check_page(self.k, self.offset)
+        if not 0 <= self.rewrite_ms <= MAX_REWRITE_MS:
+            raise UsageError(f"{self.rewrite_ms} ms to rewrite a query; it must be from 0 to {MAX_REWRITE_MS}")
 
 
 class Engine:
@@ -76,6 +85,7 @@ class Engine:
         self._settings = settings or Settings()
         self._understanding: tuple[View, Understanding] | None = None
         self._word_vectors: WordVectors | None = None
+        self._rewriter = Rewriter(self._settings, index)
 
     def search(
         self,
@@ -86,20 +96,27 @@ class Engine:
         mode: Mode | str = Mode.HYBRID,
         rank: bool = True,
         exhaustive: bool = False,
+        rewrite_ms: int = 0,
     ) -> Answer:
         """Return hits `offset` to `offset` + `k` for a query; with `exhaustive`, all there are.
 
         Near-duplicates are one hit, the best of them, that names the others as `like` it; but not where all that
         matches is promised (`exhaustive`, and queries with conditions), in the other modes, or without `rank`.
-        Raises QueryError for a query that cannot be read and UsageError for a wrong k, offset or mode.
+        With `rewrite_ms` the query is asked with code that the settings' generator writes for it, if that comes within
+        so many milliseconds; what comes later is there the next time, and no failure of it is one of the search.
+        Raises QueryError for a query that cannot be read and UsageError for a wrong k, offset, mode or time, and for
+        a time without a generator.
         """
-        wanted = Wanted(text, k, offset, read_mode(mode), rank, exhaustive)
+        wanted = Wanted(text, k, offset, read_mode(mode), rank, exhaustive, rewrite_ms)
         clock = _Clock()
         wanted.check()
         query = parse(text)
         clock.step("parse")
+        rewritten = self._rewriter.rewrite(query, rewrite_ms)
+        if rewrite_ms:
+            clock.step("rewrite")
         with self._index.view() as view:
-            asked = ask(view, query, wanted.mode, self._understood(view))
+            asked = _beside(ask(view, query, wanted.mode, self._understood(view)), rewritten)
             clock.step("conditions")
             asked = next(self._encoded(view, [asked]))
             clock.step("encode")
@@ -108,12 +125,14 @@ class Engine:
     def answers(self, queries: Iterable[Wanted]) -> Iterator[Answer | QueryError | UsageError]:
         """Yield the answer to each query in order, or the error that `search` would raise for it.
 
-        Queries are encoded many at once and read one generation; memory does not grow with their number.
+        Queries are encoded many at once and read one generation; memory does not grow with their number. Code is
+        generated for several at a time, and the time that each may take begins when it is begun.
         """
         rest = iter(queries)
         while chunk := list(islice(rest, BATCH)):
+            parsed = self._parsed(chunk)
             with self._index.view() as view:
-                read = [self._read(view, wanted) for wanted in chunk]
+                read = [self._read(view, *each) for each in zip(chunk, parsed, strict=True)]
                 encoded = self._encoded(view, [each for each in read if isinstance(each, Asked)])
                 answers = [
                     _answered(view, wanted, next(encoded), _Clock()) if isinstance(asked, Asked) else asked
@@ -121,11 +140,20 @@ class Engine:
                 ]
             yield from answers
 
-    def pool(self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights]) -> Pool:
-        """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at."""
+    def pool(
+        self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights], feedback: Feedback | None = None
+    ) -> Pool:
+        """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at.
+
+        With `feedback` it is asked twice, the second time with the best of the first.
+        """
         with self._index.view() as view:
             asked = self.asked(view, text, mode)
-            return order(*candidates(view, asked), asked, weights)
+            pool = order(*candidates(view, asked), asked, weights)
+            if feedback is None:
+                return pool
+            again = with_neighbours(view, asked, pool.keys, feedback)
+            return order(*candidates(view, again), again, weights)
 
     def asked(self, view: View, text: str, mode: Mode) -> Asked:
         """Return a query as it is asked of a pinned generation."""
@@ -164,24 +192,49 @@ class Engine:
             answers.append(answer)
         return answers
 
-    def _read(self, view: View, wanted: Wanted) -> Asked | QueryError | UsageError:
+    def close(self) -> None:
+        """Give up on code that is being generated, and free what generates it."""
+        self._rewriter.close()
+
+    def _parsed(self, chunk: Sequence[Wanted]) -> list[tuple[Query, Rewritten] | QueryError | UsageError]:
+        if not any(wanted.rewrite_ms for wanted in chunk):
+            return [self._parse(wanted) for wanted in chunk]
+        with ThreadPoolExecutor(WAITED_FOR) as pool:
+            return list(pool.map(self._parse, chunk))
+
+    def _parse(self, wanted: Wanted) -> tuple[Query, Rewritten] | QueryError | UsageError:
         try:
             wanted.check()
-            return ask(view, parse(wanted.text), wanted.mode, self._understood(view))
+            query = parse(wanted.text)
+            return query, self._rewriter.rewrite(query, wanted.rewrite_ms)
+        except (QueryError, UsageError) as error:
+            return error
+
+    def _read(
+        self, view: View, wanted: Wanted, parsed: tuple[Query, Rewritten] | QueryError | UsageError
+    ) -> Asked | QueryError | UsageError:
+        if not isinstance(parsed, tuple):
+            return parsed
+        query, rewritten = parsed
+        try:
+            return _beside(ask(view, query, wanted.mode, self._understood(view)), rewritten)
         except (QueryError, UsageError) as error:
             return error
 
     def _encoded(self, view: View, asked: Sequence[Asked]) -> Iterator[Asked]:
-        """Yield queries with their vectors, those that want one."""
-        texts = [each.text for each in asked if _wants_vector(view, each)]
+        """Yield queries with their vectors, those that want one; what was generated for them is encoded with them."""
+        texts = [text for each in asked if _wants_vector(view, each) for text in (each.text, *each.rewritten.exemplars)]
         if not texts:
             yield from asked
             return
         encoder = self._load(view)
         made = embed_texts(encoder, texts, self._depth(encoder))
         for each in asked:
-            wanted = _wants_vector(view, each)
-            yield replace(each, vector=next(made), word_vectors=self._word_vectors) if wanted else each
+            if not _wants_vector(view, each):
+                yield each
+                continue
+            vector, *exemplars = islice(made, 1 + len(each.rewritten.exemplars))
+            yield replace(each, vector=query_vector(vector, exemplars), word_vectors=self._word_vectors)
 
     def _understood(self, view: View) -> Understanding:
         """Return the vocabulary of a generation; that of the newest is kept."""
@@ -209,6 +262,11 @@ class Engine:
         return encoder.depths[-1] if depth is None else depth
 
 
+def _beside(asked: Asked, rewritten: Rewritten) -> Asked:
+    """Return a query with what was generated for it: what it says, and so its names and its class, stay its own."""
+    return replace(asked, terms=query_terms(asked.terms, rewritten.exemplars), rewritten=rewritten)
+
+
 def _wants_vector(view: View, asked: Asked) -> bool:
     return asked.mode is not Mode.LEXICAL and bool(asked.text.strip()) and bool(len(view.vectors))
 
@@ -230,9 +288,12 @@ def _answered(view: View, wanted: Wanted, asked: Asked, clock: _Clock) -> Answer
 
 
 def _chance(view: View, asked: Asked, keys: Keys, found: Candidates, pool: Pool) -> float | None:
-    """Return how likely the first hit is relevant, where that is known: every unit has a vector, and there is a hit."""
+    """Return how likely the first hit is relevant, where that is known.
+
+    It is where every unit has a vector, there is a hit, and nothing was generated for the query.
+    """
     manifest = view.manifest
-    if asked.vector is None or not len(keys) or manifest.encoded < manifest.documents:
+    if asked.rewritten.rewriting or asked.vector is None or not len(keys) or manifest.encoded < manifest.documents:
         return None
     row = int(np.searchsorted(keys, pool.keys[0]))
     evidence = gather(found, row, view.lexical.frequency)
@@ -289,6 +350,7 @@ def _answer(
         notes.append(f"{complete:.0%} of the units have vectors so far; the others are found by their words only")
     if doubtful(chance):
         notes.append(f"probably nothing here answers this ({chance:.0%} that the first hit does)")
+    rewritten = asked.rewritten
     return Answer(
         query=text,
         query_class=asked.query_class.value,
@@ -298,8 +360,10 @@ def _answer(
         total=total,
         probability=chance,
         hits=hits,
-        notes=tuple(notes),
+        notes=(*notes, *rewritten.notes),
+        rewriting=rewritten.rewriting,
         timings_ms=clock.steps,
+        faults=rewritten.faults,
     )
 
 

@@ -6,7 +6,7 @@ No text of a unit is shown here, and no page is cut: that is the engine's.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -29,6 +29,7 @@ from search.query import Query
 from search.ranking.candidates import Candidates, Scores, best_first, file_numbers
 from search.ranking.model import contributions, total
 from search.ranking.weights import Weights, first_look
+from search.rewriting.outcome import AS_IT_IS, Rewritten
 from search.understanding import Meant, Understanding
 
 # Candidates each index gives: the pool does not depend on the page, so pages fit together.
@@ -68,7 +69,8 @@ class Asked:
     `said` are the terms of what the query says, each with its weight; `terms` are those that BM25 is asked for: what
     they may stand for, too. `vector` (dim,) is None where none is wanted;
     `allowed` are the keys, ascending, that the conditions leave, None for all; `corrected` are the words that were
-    taken for others, as (said, meant); `word_vectors` compares words, None where no vector is wanted.
+    taken for others, as (said, meant); `word_vectors` compares words, None where no vector is wanted. `rewritten` is
+    the code that was generated for the query: it is in `terms` and `vector`, and not in `said`.
     """
 
     query: Query
@@ -80,6 +82,7 @@ class Asked:
     mode: Mode
     corrected: tuple[tuple[str, str], ...] = ()
     word_vectors: WordVectors | None = None
+    rewritten: Rewritten = AS_IT_IS
 
     @property
     def text(self) -> str:
@@ -182,7 +185,7 @@ def order(keys: Keys, found: Candidates, asked: Asked, weights: Mapping[QueryCla
     return Pool(keys[rows], tuple(found.heads[row] for row in rows), ordered, scores[rows])
 
 
-def rarity(view: View, wanted: Mapping[str, float]) -> dict[str, float]:
+def rarity(view: View, wanted: Iterable[str]) -> dict[str, float]:
     """Return how much each term says: its inverse document frequency."""
     total = len(view.lexical)
     return {term: float(np.log(1 + total / (1 + view.lexical.frequency(term)))) for term in wanted}

@@ -174,10 +174,17 @@ class Service:
             return self._engine
 
     def search(
-        self, text: str, k: int = 10, offset: int = 0, *, mode: Mode | str = Mode.HYBRID, rank: bool = True
+        self,
+        text: str,
+        k: int = 10,
+        offset: int = 0,
+        *,
+        mode: Mode | str = Mode.HYBRID,
+        rank: bool = True,
+        rewrite_ms: int = 0,
     ) -> Answer:
-        """Return hits `offset` to `offset` + `k`; raise QueryError or UsageError."""
-        return self.engine.search(text, k, offset=offset, mode=mode, rank=rank)
+        """Return hits `offset` to `offset` + `k`, as `Engine.search` does; raise QueryError or UsageError."""
+        return self.engine.search(text, k, offset=offset, mode=mode, rank=rank, rewrite_ms=rewrite_ms)
 
     def batch(
         self, lines: Iterable[str | bytes], defaults: Mapping[str, Any] | None = None

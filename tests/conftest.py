@@ -1,4 +1,4 @@
-"""What many tests share: the encoder without a model, and the checks that every state of an index must pass."""
+"""What many tests share: the encoder without a model, a chat server, the checks that every state of an index passes."""
 
 import importlib.util
 import sys
@@ -50,3 +50,29 @@ def quick(states, monkeypatch):
 def small_sets():
     """The module that writes evaluation sets of a few lines."""
     return _load("small_sets", _TESTS / "search" / "evaluation" / "small_sets.py")
+
+
+@pytest.fixture(scope="session")
+def chat_server():
+    """The module of the chat server."""
+    return _load("chat_server", _TESTS / "chat_server.py")
+
+
+@pytest.fixture
+def plays(chat_server):
+    """What a chat server can do."""
+    return chat_server.PLAYS
+
+
+@pytest.fixture
+def serve(chat_server):
+    """Start servers that play what a test says."""
+    servers = []
+
+    def start(*todo):
+        servers.append(chat_server.ChatServer(*todo))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

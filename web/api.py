@@ -38,6 +38,9 @@ def search() -> Response:
     """Answer a query."""
     wanted = read(SearchFields)
     note(query=wanted.query)
+    if wanted.rewrite_ms:
+        # Code that comes late changes the next answer on the same index: none is one that the caller has.
+        return _unkept(jsonify(_searched(wanted)))
     return tagged(lambda: jsonify(_searched(wanted)))
 
 
@@ -93,7 +96,11 @@ def document() -> Response:
 def _searched(wanted: SearchFields) -> dict[str, Any]:
     place = _place(wanted)
     offset = wanted.offset if place is None else place.offset
-    answer = _service().search(wanted.query, wanted.k, offset, mode=wanted.mode, rank=wanted.rank)
+    answer = _service().search(
+        wanted.query, wanted.k, offset, mode=wanted.mode, rank=wanted.rank, rewrite_ms=wanted.rewrite_ms
+    )
+    if answer.faults:
+        note(faults=answer.faults)
     metrics(current_app).observe(answer.timings_ms)
     said = answer.model_dump() | {"cursor": _next(wanted, answer, offset)}
     if place is not None and place.generation != answer.generation:
@@ -121,7 +128,13 @@ def _next(wanted: SearchFields, answer: Answer, offset: int) -> str | None:
 
 def _identity(wanted: SearchFields) -> tuple[object, ...]:
     """Return what makes a list of hits the one it is; pages of it may be of any size."""
-    return wanted.query, wanted.mode.value, wanted.rank
+    rewritten = ("rewritten",) if wanted.rewrite_ms else ()
+    return wanted.query, wanted.mode.value, wanted.rank, *rewritten
+
+
+def _unkept(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _file(repository: str, path: str) -> File:

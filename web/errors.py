@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from indexer.errors import (
     FathomError,
+    GeneratorMissing,
     IndexBuilding,
     IndexDamaged,
     IndexIncompatible,
@@ -99,6 +100,8 @@ def words(error: FathomError) -> tuple[int, str, str]:
     """Return the status, the code and the message of an error that was raised on purpose."""
     if isinstance(error, QueryError):
         return 400, "bad_query", str(error)
+    if isinstance(error, GeneratorMissing):
+        return 400, "generator_missing", str(error)
     if isinstance(error, UsageError):
         kind = (404, "not_found") if request.endpoint in _NAMING else (400, "invalid_request")
         return *kind, str(error)

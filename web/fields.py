@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from search.batch import MAX_BUDGET, MAX_K, MAX_QUERY
 from search.retrieval import Mode
+from search.rewriting.rewriter import MAX_REWRITE_MS
 from web.errors import Refused
 
 # The last hit that can be asked for.
@@ -59,6 +60,9 @@ class SearchFields(Fields):
     rank: bool = Field(default=True, description="false: what both indexes find, fused, without the ranking")
     budget: _Budget = Field(default=None, description="tokens of a context made of the hits; none without")
     neighbours: bool = Field(default=False, description="fill the context with what lies beside the hits")
+    rewrite_ms: _Whole = Field(
+        default=0, ge=0, le=MAX_REWRITE_MS, description="milliseconds for code that a generator writes for the query"
+    )
     explain: bool = Field(default=False, description="add timings_ms, what each step took")
 
 

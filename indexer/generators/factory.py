@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from indexer.errors import UsageError
+from indexer.errors import GeneratorMissing, UsageError
 from indexer.generators.interface import Generator
 from indexer.settings import Settings
 
@@ -67,11 +67,12 @@ def open_generator(kind: Kind, folder: Path, settings: GeneratorSettings) -> Gen
 def open_waited_for(settings: GeneratorSettings) -> Generator:
     """Return the generator of searches, to be closed: a server, or without an address the model in a folder here.
 
-    Nothing is asked twice: somebody waits. Raises UsageError where the settings name none.
+    Nothing is asked twice: somebody waits. Raises GeneratorMissing where the settings name none, and UsageError where
+    they are wrong.
     """
     if not settings.url and not settings.model:
-        raise UsageError("there is no generator to rewrite queries; set FATHOM_GENERATOR_URL and "
-                         "FATHOM_GENERATOR_MODEL")  # fmt: skip
+        raise GeneratorMissing("there is no generator to rewrite queries; set FATHOM_GENERATOR_URL and "
+                               "FATHOM_GENERATOR_MODEL")  # fmt: skip
     return _endpoint(settings, concurrency=WAITED_FOR, attempts=1) if settings.url else _local(settings)
 
 

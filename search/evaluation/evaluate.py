@@ -52,7 +52,7 @@ class Judged:
 class SetReport:
     """What was measured on one set. `texts` counts units; `groups` is group → value → queries.
 
-    With `generations`, systems are there without and with them: `bm25`, `bm25+gar` and so on.
+    Systems with generations, or with feedback, are there beside the plain ones: `bm25`, `bm25+gar` and so on.
     """
 
     name: str
@@ -63,7 +63,7 @@ class SetReport:
     generations: Generations | None = None
 
     def plain(self, system: str) -> str | None:
-        """Return the system that one with generations is compared with, None for one without."""
+        """Return the system that one with something added is compared with, None for a plain one."""
         name, added, _ = system.partition("+")
         return name if added else None
 

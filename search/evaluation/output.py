@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -48,7 +48,8 @@ def _entry(report: SetReport, compared: tuple[str, str] | None) -> dict[str, Any
         entry["systems_by_lines"] = by_lines
     if report.generations is not None:
         entry["rewriter"] = _rewriter(report.generations)
-        entry["gains"] = {name: _means(each) for name, each in gains(report).items()}
+    if gained := gains(report):
+        entry["gains"] = {name: _means(each) for name, each in gained.items()}
     if compared is not None:
         entry["comparison"] = {"systems": list(compared), **_means(differences(report, *compared))}
     return entry
@@ -135,22 +136,29 @@ def tables(report: SetReport, *, groups: bool) -> list[Table]:
     for name, judged in report.systems.items():
         if judged.line_values:
             main.add_row(f"{name}, by unit", *(cell(each) for each in judged.means(by_lines=True).values()))
-    found = [main] if report.generations is None else [main, _gain_table(report, report.generations)]
+    gained = gains(report)
+    found = [main, _gain_table(report, gained)] if gained else [main]
     return [*found, *(_group_tables(report) if groups else [])]
 
 
-def _gain_table(report: SetReport, generations: Generations) -> Table:
+def _gain_table(report: SetReport, gained: Mapping[str, dict[str, Estimate]]) -> Table:
     from rich.table import Table
 
-    counts = f"{len(generations.exemplars)} of {report.queries} queries, {len(generations.purposes)} purposes and "
-    counts += f"{len(generations.rewritten)} rewritings of {report.texts} texts"
-    table = Table(title=f"{report.name}, gains over plain, paired; {generations.by}: {counts}", title_justify="left")
+    title = f"{report.name}, gains over plain, paired"
+    if report.generations is not None:
+        title += f"; {_counts(report, report.generations)}"
+    table = Table(title=title, title_justify="left")
     table.add_column("system")
     for measure in _GAIN_MEASURES:
         table.add_column(measure, justify="right")
-    for name, found in gains(report).items():
+    for name, found in gained.items():
         table.add_row(name, *(cell(found[measure], sign="+") for measure in _GAIN_MEASURES))
     return table
+
+
+def _counts(report: SetReport, generations: Generations) -> str:
+    counts = f"{len(generations.exemplars)} of {report.queries} queries, {len(generations.purposes)} purposes and "
+    return f"{generations.by}: {counts}{len(generations.rewritten)} rewritings of {report.texts} texts"
 
 
 def _group_tables(report: SetReport) -> list[Table]:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indexer.store.interface import Head
 from search.classes import QueryClass
 from search.engine import Engine
 from search.ranking.weights import FUSION, Weights, fitted
 from search.retrieval import Mode
+from search.rewriting.neighbours import Feedback
 
 
 @dataclass(frozen=True)
 class System:
-    """How an engine is asked: which indexes, and which weights; `weights` None means the fitted ones."""
+    """How an engine is asked: which indexes, and which weights; `weights` None means the fitted ones.
+
+    With `feedback` it is asked again, with its own best units.
+    """
 
     mode: Mode
     weights: Mapping[QueryClass, Weights] | None = None
+    feedback: Feedback | None = None
 
     def ranking(self, engine: Engine, text: str) -> tuple[Head, ...]:
         """Return the units that the system finds, best first."""
-        return engine.pool(text, mode=self.mode, weights=self.weights or fitted()).heads
+        weights = self.weights or fitted()
+        return engine.pool(text, mode=self.mode, weights=weights, feedback=self.feedback).heads
 
 
 SYSTEMS: Mapping[str, System] = {
@@ -36,3 +42,11 @@ OF_MODE: Mapping[Mode, tuple[str, ...]] = {
     Mode.VECTOR: ("vectors",),
     Mode.HYBRID: tuple(SYSTEMS),
 }
+# What `--rewriter` calls feedback, and what is added to the name of a system with it.
+NEIGHBOURS = "neighbours"
+
+
+def with_feedback(systems: Mapping[str, System], feedback: Feedback) -> dict[str, System]:
+    """Return systems, and each of them asked again with its own best units, `NAME+neighbours`."""
+    again = {f"{name}+{NEIGHBOURS}": replace(system, feedback=feedback) for name, system in systems.items()}
+    return {**systems, **again}

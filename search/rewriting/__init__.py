@@ -1,1 +1,1 @@
-"""Rewriting: what was generated for a query or for code, combined with what was there. Nothing is generated here."""
+"""Rewriting: what was generated for a query or for code, combined with what was there. Models are elsewhere."""

@@ -117,7 +117,6 @@ def test_a_list_without_an_answer_says_so(index, monkeypatch):
     with index.view() as view:
         made = confidence.Calibration(view.manifest.fingerprint, made.nothing, made.models)
     monkeypatch.setattr(confidence, "calibrated", lambda: made)
-    monkeypatch.setattr("search.engine.calibrated", lambda: made)
     engine = Engine(index, StubEncoder())
     found, missed = engine.search("how to parse the header line"), engine.search("where is the quantum flux zebra")
     assert found.probability > 0.9

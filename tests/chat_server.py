@@ -7,8 +7,6 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
-import pytest
-
 CODE = "def largest(values):\n    return max(values)"
 
 
@@ -128,23 +126,3 @@ PLAYS = SimpleNamespace(
     good=says(f"Here it is:\n```python\n{CODE}\n```\nHope it helps.", prompt_tokens=40, completion_tokens=12),
     clock=time.perf_counter,
 )
-
-
-@pytest.fixture
-def plays():
-    """What a server can do."""
-    return PLAYS
-
-
-@pytest.fixture
-def serve():
-    """Start servers that play what a test says."""
-    servers = []
-
-    def start(*todo):
-        servers.append(ChatServer(*todo))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
