@@ -67,8 +67,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result: Any = fathom.main(args=arguments, prog_name="fathom", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.Abort:
-        click.echo("interrupted; what was done is kept", err=True)
-        return _INTERRUPTED
+        return _stopped()
+    except ImportError as error:
+        # What is interrupted while a compiled module is loaded comes out as a failure to load it.
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        return _stopped()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -84,6 +88,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (OSError, MemoryError, sqlite3.Error) as error:
         click.echo(f"fathom: the machine failed: {error or type(error).__name__}", err=True)
         return FathomError.exit_code
+
+
+def _stopped() -> int:
+    click.echo("interrupted; what was done is kept", err=True)
+    return _INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from cli import main
 from cli.main import run
 
 GOOD = "def keep_me(value):\n    return value\n"
@@ -204,6 +205,20 @@ def test_a_closed_pipe_is_no_error(project, index):
     os.close(writer)
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("cause", [KeyboardInterrupt(), None])
+def test_an_interrupt_while_a_module_is_loaded_is_one(monkeypatch, cause, capsys):
+    def load(**_):
+        raise ImportError("initialization failed") from cause
+
+    monkeypatch.setattr(main.fathom, "main", load)
+    if cause is None:
+        with pytest.raises(ImportError):
+            main.run([])
+    else:
+        assert main.run([]) == 130
+        assert "interrupted" in capsys.readouterr().err
 
 
 def test_interrupting_keeps_what_was_done(tmp_path, index, capsys):
