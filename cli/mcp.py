@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.listening import bound, said
 from cli.options import settings, shared
 from indexer.errors import UsageError
 
@@ -60,6 +61,7 @@ def command(
     from web.keys import read_keys
 
     app = application(server, hosts, origins, read_keys(chosen.keys) if chosen.keys is not None else None)
+    listening = bound(host, port)
     if not quiet:
-        click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp (stop with ctrl-c)", err=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+        click.echo(f"{said(host, listening)}/mcp (stop with ctrl-c)", err=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])

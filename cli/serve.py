@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.listening import bound, said
 from cli.options import settings, shared
 from cli.watcher import Watcher
-from indexer.errors import EnvironmentFailed, FathomError, IndexDamaged, IndexMissing, UsageError
+from indexer.errors import FathomError, IndexDamaged, IndexMissing, UsageError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -56,10 +57,9 @@ def command(
     chosen = settings(folder)
     watcher = _watcher(chosen, sources, quiet=quiet) if watch else None
     _look(chosen, may_come=watch)
-    listening = _bound(host, port)
+    listening = bound(host, port)
     if not quiet:
-        name = f"[{host}]" if ":" in host else host
-        click.echo(f"http://{name}:{listening.getsockname()[1]}/ (stop with ctrl-c)", err=True)
+        click.echo(f"{said(host, listening)}/ (stop with ctrl-c)", err=True)
     server = _server(chosen, listening, workers or _WORKERS, watcher, verbose=verbose)
     try:
         if watcher is not None:
@@ -131,14 +131,3 @@ def _application(chosen: Settings, *, verbose: bool) -> Flask:
     with suppress(FathomError):  # what it is, is said to whoever asks
         warm(app)
     return app
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raise EnvironmentFailed where the address cannot be had."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        raise EnvironmentFailed(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
-    found.set_inheritable(True)
-    return found

@@ -287,6 +287,15 @@ def test_http_asks_for_a_key_where_there_are_keys(built, tmp_path):
             process.wait(20)
 
 
+def test_two_servers_on_a_port_are_an_error(settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "cli.main", "mcp", "--http", "--port", port, "--index", str(settings.index)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=False)
+    assert done.returncode == 5
+    assert "cannot be listened on" in done.stderr
+
+
 def test_a_public_address_needs_the_name_that_clients_use(settings):
     command = [sys.executable, "-m", "cli.main", "mcp", "--http", "--host", "0.0.0.0", "--index", str(settings.index)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=False)
