@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from benchmarks import reliability as reliability_plot
+from benchmarks.examples import OWN_SET, worth_asking
 from benchmarks.machine import machine, write_result
-from benchmarks.tune import OWN_SET, worth_asking
 from indexer.encoder.interface import Encoder
 from indexer.index import Index, load_encoder
 from indexer.settings import Settings

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import exits_report, reliability
+from benchmarks.examples import OWN_SET, TEXT_SETS
 from benchmarks.machine import RESULTS, machine
-from benchmarks.tune import OWN_SET, TEXT_SETS
 from indexer.encoder.interface import Encoder
 from indexer.errors import UsageError
 from indexer.index import load_encoder

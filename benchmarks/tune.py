@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,34 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from benchmarks.examples import Example, Looks, Matrix, read_examples
 from benchmarks.machine import machine, write_result
-from indexer.index import Index, load_encoder
 from indexer.settings import Settings
-from indexer.store.interface import Head
 from search.classes import QueryClass
-from search.engine import Engine
-from search.evaluation.evaluate import file_of, file_relevance, overlapping, path_of, shares_words
-from search.evaluation.indexes import repository_indexes, text_index
 from search.evaluation.measures import Estimate, compare, estimate, evaluate
-from search.evaluation.sets import Question, RepositorySet, TextSet, read_set
-from search.evaluation.sources import default_layout
-from search.ranking.model import SIGNALS, TEXT_SIGNALS, normalised
+from search.ranking.model import SIGNALS, TEXT_SIGNALS
 from search.ranking.weights import WEIGHTS_FILE
-from search.retrieval import Mode, candidates
 
-OWN_SET = Path("tests/data/questions")
-TEXT_SETS = ("cosqa-dev", "mbpp-recorded", "java-csharp-dev")
 # How much a set counts in the fit of a class, whatever its number of queries.
 SET_WEIGHTS = {"questions": 1.0, "names": 0.5, "cosqa-dev": 3.0, "mbpp-recorded": 0.1, "java-csharp-dev": 0.3}
 # The penalty on squared weights; weights are some units large.
 _PENALTY = 0.0005
 # What finding the very lines counts beside finding their file.
 _LINES_SHARE = 0.6
-# Names asked of each package, as a person types a symbol.
-_NAMES_A_PACKAGE = 25
-_SEED = 11
-# Parts of a corpus that are left out in turn.
-_FOLDS = 5
 # The signals of each class: those whose absence lost something while the others were there. Few questions are pasted
 # code, so that class takes the plainest.
 CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
@@ -76,143 +61,6 @@ GROUPS = {
 # Signals that can only speak for a unit: a negative weight would be noise of the sample.
 _NEVER_NEGATIVE = frozenset({"bm25", "bm25_file", "vector", "vector_file", "name", "definition", "covered", "late"})
 _NEVER_POSITIVE = frozenset({"noise"})
-
-Matrix = NDArray[np.float64]
-Looks = Mapping[QueryClass, Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Example:
-    """One query's pool: `signals` (n, signals), each candidate's target, and which rows are right.
-
-    `group` is what is left out together: a package, or a fold of a corpus.
-    """
-
-    set: str
-    query: str
-    group: str
-    query_class: QueryClass
-    signals: Matrix
-    targets: tuple[str, ...]
-    relevant: Mapping[str, int]
-    right_units: NDArray[np.bool_]
-    unshared: bool = False
-
-
-def read_examples(settings: Settings, data: Path, signals: Collection[str], look: Looks | None = None) -> list[Example]:
-    """Return the examples of every development set; only `signals` are worked out, the others are 0.
-
-    `look` holds the weights by which the candidates whose texts are read are chosen, None: those that are shipped.
-    """
-    reading = _Reading(frozenset(signals), look)
-    encoder = load_encoder(settings)
-    examples: list[Example] = []
-    for name in TEXT_SETS:
-        found = read_set(data / name)
-        assert isinstance(found, TextSet)
-        with text_index(found, settings, encoder, stripped=False) as index:
-            examples += _text_examples(found, Engine(index, encoder, settings), index, reading)
-    questions = read_set(OWN_SET)
-    assert isinstance(questions, RepositorySet)
-    for source, index in repository_indexes(questions, default_layout(OWN_SET, settings), settings, encoder):
-        if source.held_out:
-            continue
-        here = {key: each for key, each in questions.questions.items() if each.repository == source.repository}
-        engine = Engine(index, encoder, settings)
-        examples += _question_examples(here, engine, index, reading)
-        examples += _name_examples(engine, index, source.repository, reading)
-    return examples
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What is worked out for the pools: which signals, by which first look."""
-
-    signals: frozenset[str]
-    look: Looks | None
-
-
-def _text_examples(texts: TextSet, engine: Engine, index: Index, reading: _Reading) -> list[Example]:
-    return [
-        _example(
-            texts.name,
-            query,
-            f"{texts.name}-{place % _FOLDS}",
-            engine,
-            index,
-            text,
-            path_of,
-            texts.relevance[query],
-            None,
-            reading,
-        )
-        for place, (query, text) in enumerate(texts.queries.items())
-    ]
-
-
-def _question_examples(
-    questions: Mapping[str, Question], engine: Engine, index: Index, reading: _Reading
-) -> list[Example]:
-    relevance = file_relevance(questions)
-    return [
-        _example(
-            "questions", key, each.repository, engine, index, each.text, file_of, relevance[key], each,
-            reading, unshared=not shares_words(each),
-        )
-        for key, each in questions.items()
-    ]  # fmt: skip
-
-
-def _name_examples(engine: Engine, index: Index, repository: str, reading: _Reading) -> list[Example]:
-    """Ask for names of the index, whole or in part, in the way people type them."""
-    chosen = random.Random(_SEED)
-    with index.view() as view:
-        heads = [head for head in view.store.heads(view.catalogue.keys.tolist()).values() if worth_asking(head)]
-    examples = []
-    for place, head in enumerate(chosen.sample(heads, min(_NAMES_A_PACKAGE, len(heads)))):
-        same = [other for other in heads if other.symbol == head.symbol]
-        relevant = {file_of(other): 1 for other in same}
-        text = head.symbol if place % 2 else head.symbol.rpartition(".")[2]
-        if not place % 2:
-            relevant |= {file_of(other): 1 for other in heads if other.symbol.rpartition(".")[2] == text}
-        query = f"name-{repository}-{place}"
-        examples.append(_example("names", query, repository, engine, index, text, file_of, relevant, None, reading))
-    return examples
-
-
-def worth_asking(head: Head) -> bool:
-    """Tell whether a unit has a name that a person would type."""
-    return len(head.symbol) > 3 and head.kind in {"function", "method", "class"} and "test" not in head.path.lower()
-
-
-def _example(
-    name: str,
-    query: str,
-    group: str,
-    engine: Engine,
-    index: Index,
-    text: str,
-    target: Callable[[Head], str],
-    relevant: Mapping[str, int],
-    question: Question | None,
-    reading: _Reading,
-    *,
-    unshared: bool = False,
-) -> Example:
-    with index.view() as view:
-        asked = engine.asked(view, text, Mode.HYBRID)
-        _, found = candidates(view, asked, reading.look)
-        nothing = np.zeros(len(found.heads))
-        # Some read texts: of the same generation.
-        columns = [normalised(found, label) if label in reading.signals else nothing for label in SIGNALS]
-    targets = tuple(map(target, found.heads))
-    right = [
-        overlapping(head, question.answers) if question else place in relevant
-        for head, place in zip(found.heads, targets, strict=True)
-    ]
-    signals = np.stack(columns, axis=1).astype(np.float64)
-    return Example(name, query, group, asked.query_class, signals, targets, relevant, np.array(right), unshared)
-
 
 # fitting
 

@@ -17,19 +17,17 @@ from indexer.encoder.words import WordVectors
 from indexer.errors import QueryError, UsageError
 from indexer.generators.factory import WAITED_FOR
 from indexer.index import Index, View, load_encoder
-from indexer.lexical.tokens import terms
 from indexer.settings import Settings
 from indexer.store.interface import Keys
 from indexer.store.manifest import refuse_other_model
-from indexer.types import Unit
 from search.classes import QueryClass
 from search.collapse import collapse
 from search.confidence import doubtful, gather, probability
-from search.highlight import matching_lines
+from search.hits import read_hits
 from search.query import Query, parse
 from search.ranking.candidates import Candidates
 from search.ranking.weights import FUSION, Weights, fitted
-from search.retrieval import Asked, Mode, Pool, ask, candidates, order, rarity, read_mode
+from search.retrieval import Asked, Mode, Pool, ask, candidates, order, read_mode
 from search.rewriting.combine import query_terms, query_vector
 from search.rewriting.neighbours import Feedback, with_neighbours
 from search.rewriting.outcome import Rewritten
@@ -178,7 +176,7 @@ class Engine:
             scores = np.array([score for _, score in kept])
             pool = Pool(np.array([key for key, _ in kept], dtype=np.int64), (), {"vector": scores}, scores)
             asked = Asked(Query(text=f"{path}:{line}"), QueryClass.CODE, {}, {}, vector, None, Mode.VECTOR)
-            hits = _hits(view, asked, pool, pool.keys.tolist(), 0, {})
+            hits = read_hits(view, asked, pool, pool.keys.tolist(), 0, {})
             return _answer(view, asked.query.text, asked, len(hits), hits, clock)
 
     def batch(self, texts: Sequence[str], k: int = 10, **options: Any) -> list[Answer]:
@@ -282,7 +280,7 @@ def _answered(view: View, wanted: Wanted, asked: Asked, clock: _Clock) -> Answer
     last = wanted.offset + wanted.k
     keys = _listing(view, pool, asked, list(like), wanted.exhaustive or last > len(like))
     page = keys[wanted.offset :] if wanted.exhaustive else keys[wanted.offset : last]
-    hits = _hits(view, asked, pool, page.tolist(), wanted.offset, like)
+    hits = read_hits(view, asked, pool, page.tolist(), wanted.offset, like)
     clock.step("read and highlight")
     return _answer(view, wanted.text, asked, len(keys), hits, clock, chance)
 
@@ -322,32 +320,15 @@ def _listing(view: View, pool: Pool, asked: Asked, listed: Sequence[int], whole:
     return np.concatenate([np.array(listed, dtype=np.int64), rest])
 
 
-def _hits(
-    view: View, asked: Asked, pool: Pool, keys: Sequence[int], offset: int, like: Mapping[int, tuple[str, ...]]
-) -> tuple[Hit, ...]:
-    units = view.store.units(keys)
-    places = {key: place for place, key in enumerate(pool.keys.tolist())}
-    weights = rarity(view, asked.said)
-    lines = {key: _lines(asked.query, unit, weights) for key, unit in units.items()}
-    wordless = [key for key, found in lines.items() if not found]
-    blocks = view.store.blocks(wordless) if asked.vector is not None else {}
-    hits = []
-    for rank, key in enumerate(keys, offset + 1):
-        place = places.get(key)
-        parts = {} if place is None else {name: float(values[place]) for name, values in pool.parts.items()}
-        shown = lines[key] or _best_block(blocks.get(key), asked.vector)
-        hits.append(_hit(rank, units[key], parts, shown, like.get(key, ())))
-    return tuple(hits)
-
-
 def _answer(
     view: View, text: str, asked: Asked, total: int, hits: tuple[Hit, ...], clock: _Clock, chance: float | None = None
 ) -> Answer:
     manifest = view.manifest
-    complete = manifest.encoded / manifest.documents if manifest.documents else 1.0
     notes = [f"nothing here says {said!r}; {meant!r} was asked for too" for said, meant in asked.corrected]
-    if complete < 1.0 and asked.mode is not Mode.LEXICAL:
-        notes.append(f"{complete:.0%} of the units have vectors so far; the others are found by their words only")
+    if manifest.complete < 1.0 and asked.mode is not Mode.LEXICAL:
+        notes.append(
+            f"{manifest.complete:.0%} of the units have vectors so far; the others are found by their words only"
+        )
     if doubtful(chance):
         notes.append(f"probably nothing here answers this ({chance:.0%} that the first hit does)")
     rewritten = asked.rewritten
@@ -355,7 +336,7 @@ def _answer(
         query=text,
         query_class=asked.query_class.value,
         generation=manifest.generation,
-        complete=complete,
+        complete=manifest.complete,
         took_ms=clock.total(),
         total=total,
         probability=chance,
@@ -372,37 +353,3 @@ def _check_page(k: int, offset: int) -> None:
         raise UsageError(f"k is {k}; it must be at least 1")
     if offset < 0:
         raise UsageError(f"the offset is {offset}; it must not be negative")
-
-
-def _lines(query: Query, unit: Unit, weights: Mapping[str, float]) -> tuple[int, ...]:
-    patterns = query.required_patterns()
-    return matching_lines(unit.text, unit.start_line, frozenset(weights), terms, patterns, weights)
-
-
-def _best_block(blocks: Any, vector: Any) -> tuple[int, ...]:
-    """Return the first line of the block that is nearest to the query."""
-    if not blocks or vector is None:
-        return ()
-    best = max(blocks, key=lambda entry: float(entry[1] @ vector))[0]
-    return (best.start_line,)
-
-
-def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...], like: tuple[str, ...]) -> Hit:
-    return Hit(
-        rank=rank,
-        id=unit.id,
-        repository=unit.repository,
-        path=unit.path,
-        start_line=unit.start_line,
-        end_line=unit.end_line,
-        language=unit.language,
-        kind=unit.kind.value,
-        symbol=unit.symbol,
-        signature=unit.signature,
-        docstring=unit.docstring,
-        score=sum(parts.values()),
-        parts=parts,
-        lines=lines,
-        text=unit.text,
-        like=like,
-    )

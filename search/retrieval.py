@@ -137,11 +137,15 @@ def query_terms(query: Query) -> dict[str, float]:
     """Return the terms that BM25 is asked for, each with how often the query says it."""
     counts: dict[str, float] = {}
     said = words(query.free_text)
-    meaning = [word for word in said if word.lower() not in STOP_WORDS] or said
-    for word in meaning:
+    for word in _telling(said) or said:
         for term in terms(word):
             counts[term] = min(3.0, counts.get(term, 0.0) + 1.0)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))[:_MAX_TERMS])
+
+
+def _telling(said: Iterable[str]) -> list[str]:
+    """Return the words that carry a meaning."""
+    return [word for word in said if word.lower() not in STOP_WORDS]
 
 
 def candidates(
@@ -169,7 +173,7 @@ def candidates(
         rarity=rarities,
         names=_names(asked),
         texts=lambda rows: _texts(view, keys, rows),
-        first_look=lambda found: total(found, first),
+        first_look=lambda found: total(found, contributions(found, first)),
         words=_weighted_words(asked, rarities),
         word_vectors=asked.word_vectors,
     )
@@ -179,7 +183,7 @@ def order(keys: Keys, found: Candidates, asked: Asked, weights: Mapping[QueryCla
     """Return the candidates in the order of their weighted signals; ties are broken by unit id."""
     chosen = weights[asked.query_class]
     parts = contributions(found, {name: weight for name, weight in chosen.items() if _wanted(name, asked.mode)})
-    scores = np.sum(list(parts.values()), axis=0) if parts else np.zeros(len(keys))
+    scores = total(found, parts)
     rows = best_first(scores, found.heads)
     ordered = {name: values[rows] for name, values in parts.items()}
     return Pool(keys[rows], tuple(found.heads[row] for row in rows), ordered, scores[rows])
@@ -195,7 +199,7 @@ def _weighted_words(asked: Asked, rarities: Mapping[str, float]) -> dict[str, fl
     """Return the words that are asked for, identifiers divided, each as rare as its rarest term."""
     if asked.word_vectors is None:
         return {}
-    said = (word for word in words(asked.text) if word.lower() not in STOP_WORDS)
+    said = _telling(words(asked.text))
     parts = dict.fromkeys(part.lower() for word in said for part in split_identifier(word))
     found = {part: max((rarities.get(term, 0.0) for term in terms(part)), default=0.0) for part in parts}
     return {part: weight for part, weight in found.items() if weight}

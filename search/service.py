@@ -123,7 +123,7 @@ def status_of(view: View, kept_by: Sequence[WatcherStatus] = ()) -> Status:
     return Status(
         generation=manifest.generation,
         created=manifest.created,
-        complete=manifest.encoded / manifest.documents if manifest.documents else 1.0,
+        complete=manifest.complete,
         depths={str(depth): count for depth, count in manifest.depths.items()},
         model=manifest.model,
         recall=manifest.recall,
@@ -229,9 +229,9 @@ class Service:
 
         def read(view: View) -> UnitRecord:
             keys = view.store.unit_at(path, line, None)
-            for source in view.store.sources():
-                if not keys and path.startswith(f"{source.name}/"):
-                    keys = view.store.unit_at(path.removeprefix(f"{source.name}/"), line, source.name)
+            for source in () if keys else view.store.sources():
+                if path.startswith(f"{source.name}/"):
+                    keys = keys or view.store.unit_at(path.removeprefix(f"{source.name}/"), line, source.name)
             if not keys:
                 raise UsageError(f"no unit of the index holds line {line} of {path}")
             return _record(view, keys[0])

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from search.batch import MAX_LINE
+from search.engine import BATCH
 
 # Bytes of lines that wait for their answers. A caller that sends more must read meanwhile.
 _MAX_AHEAD = 1 << 24
-# Lines that are answered together.
-_TOGETHER = 128
 # Seconds that a reader which was woken has to end.
 _GRACE = 1.0
 # What a line costs beside its bytes.
@@ -55,7 +54,7 @@ class Lines:
             self._change.wait_for(lambda: self._waiting or self._ended)
             if self._fault is not None and not self._waiting:
                 raise self._fault
-            chunk = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
+            chunk = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             self._held -= sum(map(_cost, chunk))
             self._change.notify_all()
             return chunk

@@ -59,7 +59,7 @@ def _tag() -> str:
     state = (
         held.version(),
         held.settings.query_depth,
-        version("fathom-search"),
+        _release(),
         request.path,
         sorted(request.args.items()),
     )

@@ -13,13 +13,9 @@ Mode = Literal["hybrid", "lexical", "vector"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A unit that answers, its score and the parts that add up to it, and the lines that matched.
+class Unit:
+    """A unit with its text."""
 
-    Lines are counted from 1, both ends included; `like` are the ids of the near-duplicates that it stands for.
-    """
-
-    rank: int
     id: str
     repository: str
     path: str
@@ -28,10 +24,20 @@ class Hit:
     language: str
     kind: str
     symbol: str
-    score: float
     text: str
     signature: str = ""
     docstring: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Unit):
+    """A unit that answers, its score and the parts that add up to it, and the lines that matched.
+
+    Lines are counted from 1, both ends included; `like` are the ids of the near-duplicates that it stands for.
+    """
+
+    rank: int
+    score: float
     purpose: str | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     lines: tuple[int, ...] = ()
@@ -91,23 +97,6 @@ class Query:
     rank: bool | None = None
     budget: int | None = None
     neighbours: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """A unit with its text."""
-
-    id: str
-    repository: str
-    path: str
-    start_line: int
-    end_line: int
-    language: str
-    kind: str
-    symbol: str
-    text: str
-    signature: str = ""
-    docstring: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -140,11 +141,9 @@ def refused(response: httpx.Response) -> FathomError:
     if response.status_code < 400:
         kind = BadAnswer
     code, message, field = f"http_{response.status_code}", f"the server answered {response.status_code}", None
-    try:
+    with suppress(ValueError, TypeError, KeyError, AttributeError):  # not a Fathom server's words: a proxy's, say
         said = response.json()["error"]
         code, message, field = str(said["code"]), str(said["message"]), said.get("field")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        pass  # not a Fathom server's words: a proxy's, say
     wait = _seconds(response.headers.get("Retry-After"))
     return kind(code, message, field=field, retry_after=wait, **_request(response))
 

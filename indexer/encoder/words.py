@@ -25,8 +25,6 @@ _FIRST_ROWS = 1_024
 # long as the product.
 _ONE_THREAD = 250_000
 
-_Rows = NDArray[np.int64]
-
 
 class _Kept:
     """Words seen so far: what each consists of, and a vector for each part."""

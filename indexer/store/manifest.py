@@ -74,6 +74,11 @@ class Manifest(BaseModel):
         """How many units have vectors."""
         return sum(self.depths.values())
 
+    @property
+    def complete(self) -> float:
+        """Which share of the units has vectors; all of none."""
+        return self.encoded / self.documents if self.documents else 1.0
+
     def files(self) -> Iterator[DerivedFile]:
         """Yield every derived file of this generation."""
         yield from self.lexical_files

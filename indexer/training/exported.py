@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -35,9 +36,7 @@ def read_exported(folder: Path, depths: Sequence[int]) -> dict[str, NDArray[np.f
     except (OSError, KeyError, ValueError, onnx.checker.ValidationError) as error:
         message = f"{folder} holds no model with exits at {', '.join(map(str, depths))} that Fathom wrote: {error}"
         raise UsageError(message) from error
-    except Exception as error:
-        if type(error).__name__ != "DecodeError":
-            raise
+    except DecodeError as error:
         raise UsageError(f"a graph in {folder} is damaged: {error}") from error
     return result
 

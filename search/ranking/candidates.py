@@ -33,8 +33,6 @@ class Candidates:
     inverse document frequency, `names` its identifier-like words, lower-cased and joined. `texts` reads the texts of
     some candidates, by row; `first_look` scores all of them by what can be told without their texts.
 
-    `known` keeps the signals that were worked out: the first look and the whole model share most of them.
-
     `words` are the words that the query says, in lower case, identifiers divided, each with its weight;
     `word_vectors` compares them, None where meaning does not count.
     """
@@ -49,7 +47,11 @@ class Candidates:
     first_look: Callable[[Candidates], Scores] | None = None
     words: Mapping[str, float] = field(default_factory=dict)
     word_vectors: WordVectors | None = None
-    known: dict[str, Scores] = field(default_factory=dict)
+
+    @cached_property
+    def known(self) -> dict[str, Scores]:
+        """The signals that were worked out, by name: the first look and the whole model share most of them."""
+        return {}
 
     @cached_property
     def whole_file(self) -> NDArray[np.bool_]:

@@ -58,7 +58,6 @@ def contributions(candidates: Candidates, weights: Mapping[str, float]) -> dict[
     return {label: weight * normalised(candidates, label) for label, weight in weights.items() if weight}
 
 
-def total(candidates: Candidates, weights: Mapping[str, float]) -> Scores:
-    """Return the sum of the weighted signals."""
-    parts = contributions(candidates, weights)
+def total(candidates: Candidates, parts: Mapping[str, Scores]) -> Scores:
+    """Return the candidates' scores: the sum of their contributions."""
     return np.sum(list(parts.values()), axis=0) if parts else np.zeros(len(candidates.heads))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.scripted import Scripted
+from tests.scripted_server import ScriptedServer
 
 sys.path.append(str(Path(__file__).parents[2] / "client"))
 
@@ -60,7 +60,7 @@ def scripted():
     started = []
 
     def start(*plays):
-        started.append(Scripted(*plays))
+        started.append(ScriptedServer(*plays))
         return started[-1]
 
     yield start

@@ -1,59 +1,15 @@
-"""A real HTTP server that does what a test says, well or badly, and Fathom's answers as it would send them."""
+"""What a scripted server plays to the client: Fathom's answers as it would send them, and worse."""
 
 import json
-import threading
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.scripted_server import hang_up, raw
 
-class Scripted:
-    """A server that plays a list of functions, one a request, the last one again and again."""
-
-    def __init__(self, *plays):
-        self.plays, self.seen = list(plays), []
-        scripted = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 10
-
-            def play(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                scripted.seen.append((self.path, dict(self.headers), body))
-                play = scripted.plays.pop(0) if len(scripted.plays) > 1 else scripted.plays[0]
-                self.close_connection = True
-                with suppress(ConnectionError):  # a client that goes away is what some tests are of
-                    play(self)
-
-            do_GET = do_POST = play
-
-            def log_message(self, *arguments):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.block_on_close = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+__all__ = ["answer", "chunks", "fault", "hang_up", "hit", "reply"]
 
 
 def reply(status, body=b"", **headers):
     """Return a play: a whole response."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-    def play(handler):
-        handler.send_response(status)
-        for name, value in {"Connection": "close", "Content-Length": str(len(content)), **headers}.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return play
+    return raw(status, body if isinstance(body, bytes) else json.dumps(body).encode(), **headers)
 
 
 def fault(status, code, **headers):
@@ -79,10 +35,6 @@ def chunks(*pieces, end=True):
             handler.wfile.write(b"0\r\n\r\n")
 
     return play
-
-
-def hang_up(handler):
-    """Say nothing; the connection is closed."""
 
 
 def answer(query="q", hits=(), **fields):
