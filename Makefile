@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 DEMO_INDEX := .fathom/demo
 BENCH_INDEX := .fathom/bench
 
-.PHONY: demo test lint bench tune report lock clean
+FRAMEWORKS := $(VENV)/frameworks
+
+.PHONY: demo test frameworks lint bench tune report lock clean
 
 # Pinned, with hashes. An environment made for tests serves the demo as well.
 $(VENV)/.cpu: pyproject.toml locks/cpu.txt
@@ -25,6 +27,15 @@ demo: $(VENV)/.cpu
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# The client's retrievers in the frameworks they are for, which lie beside the environment: nothing else needs them.
+$(FRAMEWORKS)/.done: $(VENV)/.dev locks/frameworks.txt
+	@rm -rf $(FRAMEWORKS)
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target $(FRAMEWORKS) -r locks/frameworks.txt
+	@touch $@
+
+frameworks: $(FRAMEWORKS)/.done
+	PYTHONPATH=$(CURDIR)/$(FRAMEWORKS) $(BIN)/python -m pytest tests/client
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -47,6 +58,7 @@ report: $(VENV)/.dev
 lock:
 	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt
 	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/dev.txt
+	uv pip compile -q client/pyproject.toml --all-extras -c locks/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/frameworks.txt
 
 clean:
 	rm -rf .fathom build dist *.egg-info

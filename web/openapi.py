@@ -128,12 +128,11 @@ def _responses(method: str, operation: Operation, keyed: bool) -> Schema:
     refuses = {status for status in operation.refuses if method == "POST" or status not in body} | {403, 421}
     if keyed and operation.scope is not None:
         refuses |= {401, 429}
+    if method == "GET" and operation.takes is not NoFields:
+        refuses.add(414)
     for status in sorted(refuses):
         content = {"application/json": {"schema": _reference(ErrorAnswer)}}
         found[str(status)] = _response(status, _HEADERS.get(status, {})) | {"content": content}
-    if method == "GET" and operation.takes is not NoFields:
-        # The server below the application says so, before anything of ours has seen the request.
-        found["414"] = {"description": "URI Too Long", "content": {"text/html": {"schema": {"type": "string"}}}}
     return found
 
 

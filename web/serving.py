@@ -48,7 +48,9 @@ def log_requests() -> None:
 
 def gunicorn_options() -> dict[str, Any]:
     """Return the settings of gunicorn that the application counts on."""
-    return {"worker_class": "gthread", "limit_request_line": _LINE, "child_exit": _forget}
+    from web.worker import Worker
+
+    return {"worker_class": Worker, "limit_request_line": _LINE, "child_exit": _forget}
 
 
 def _forget(_server: Any, worker: Any) -> None:

@@ -89,7 +89,7 @@ class Kitchen:
             **os.environ,
             "HOME": str(home),
             "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'client'}",
+            "PYTHONPATH": os.pathsep.join(filter(None, [*map(str, (ROOT, ROOT / "client")), os.getenv("PYTHONPATH")])),
             "FATHOM_INDEX": str(home / "index"),
             "FATHOM_PROCESSES": "1",
             "HAYSTACK_TELEMETRY_ENABLED": "False",

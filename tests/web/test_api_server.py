@@ -143,6 +143,31 @@ negative_data_rejection.expected-statuses = ["4xx"]
 """
 
 
+def _say(port, said):
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(said)
+        connection.shutdown(socket.SHUT_WR)
+        head, _, body = b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.decode(), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code"),
+    [
+        (b"GET /api/v1/search?query=" + 100_000 * b"a" + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 414, "uri_too_long"),
+        (b"GET / HTTP/1.1\r\nX-A: " + 1_000_000 * b"a" + b"\r\n\r\n", 431, "header_fields_too_large"),
+        (b"GET / HTTP/1.1\r\nno header\r\n\r\n", 400, "bad_request"),
+        (b"\x16\x03\x01 TLS\r\n\r\n", 400, "bad_request"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_the_one_shape(build, start, said, status, code):
+    build().close()
+    found, head, body = _say(start().port, said)
+    assert (found, body["error"]["code"]) == (status, code)
+    assert body["error"]["message"]
+    assert f"X-Request-ID: {body['request_id']}" in head
+
+
 @pytest.mark.timeout(600)
 def test_the_document_holds_against_thousands_of_requests(build, start, tmp_path):
     pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install schemathesis")
