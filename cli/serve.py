@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.listening import bound, said
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from cli.watcher import Watcher
 from indexer.errors import FathomError, IndexDamaged, IndexMissing, UsageError
 
@@ -34,6 +34,7 @@ _WORKERS = min(4, os.cpu_count() or 1)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes; one a core and four at most by default.")
+@modelled
 @shared
 def command(
     sources: tuple[str, ...],
@@ -41,6 +42,8 @@ def command(
     host: str,
     port: int,
     workers: int | None,
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -54,7 +57,7 @@ def command(
     del as_json
     if bool(sources) != watch:
         raise UsageError("--watch and folders go together: fathom serve --watch FOLDER...")
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
     watcher = _watcher(chosen, sources, quiet=quiet) if watch else None
     _look(chosen, may_come=watch)
     listening = bound(host, port)
@@ -80,13 +83,15 @@ def _watcher(chosen: Settings, sources: Sequence[str], *, quiet: bool) -> Watche
 
 def _look(chosen: Settings, *, may_come: bool) -> None:
     """Raise the error of an index that cannot be served; one that is watched may be missing, and is repaired."""
-    from indexer.index import Index, load_encoder
+    from indexer.encoder.factory import identify
+    from indexer.index import Index
     from indexer.store.manifest import refuse_other_model
 
-    encoder, coming = load_encoder(chosen), (IndexMissing, IndexDamaged) if may_come else ()
+    # Not loaded: what threads a library begins here would not be there in the workers that are forked.
+    model, coming = identify(chosen.model), (IndexMissing, IndexDamaged) if may_come else ()
     # Closed before workers are forked: no connection goes with them.
     with suppress(*coming), closing(Index.open(chosen.index)) as index, index.view() as view:
-        refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, chosen.index)
+        refuse_other_model(view.manifest, *model, chosen.index)
 
 
 def _server(chosen: Settings, listening: socket.socket, workers: int, watcher: Watcher | None, *, verbose: bool) -> Any:
