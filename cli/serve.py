@@ -14,7 +14,7 @@ import click
 from cli.listening import bound, said
 from cli.options import modelled, settings, shared
 from cli.watcher import Watcher
-from indexer.errors import FathomError, IndexDamaged, IndexMissing, UsageError
+from indexer.errors import EnvironmentFailed, FathomError, IndexDamaged, IndexMissing, UsageError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -87,11 +87,35 @@ def _look(chosen: Settings, *, may_come: bool) -> None:
     from indexer.index import Index
     from indexer.store.manifest import refuse_other_model
 
-    # Not loaded: what threads a library begins here would not be there in the workers that are forked.
     model, coming = identify(chosen.model), (IndexMissing, IndexDamaged) if may_come else ()
     # Closed before workers are forked: no connection goes with them.
     with suppress(*coming), closing(Index.open(chosen.index)) as index, index.view() as view:
         refuse_other_model(view.manifest, *model, chosen.index)
+    _try(chosen)
+
+
+def _try(chosen: Settings) -> None:
+    """Load another model than the shipped one once, and raise what is wrong with it, before workers are begun.
+
+    In a process of its own: the threads that a library begins would not be there in the workers that are forked.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    if chosen.model is None:
+        return
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(_load, chosen).result()
+    except BrokenProcessPool as error:
+        raise EnvironmentFailed(f"loading the model {chosen.model} was killed; is there too little memory?") from error
+
+
+def _load(chosen: Settings) -> None:
+    from indexer.index import load_encoder
+
+    load_encoder(chosen)
 
 
 def _server(chosen: Settings, listening: socket.socket, workers: int, watcher: Watcher | None, *, verbose: bool) -> Any:
