@@ -319,6 +319,13 @@ def test_serving_answers_with_the_model(folders, source, tmp_path, quick):
     assert answer.complete == 1.0
 
 
+def test_serving_says_what_is_wrong_before_workers_are_begun(terminal, folders, source, tmp_path):
+    own = ["--model", folders["modular"]]
+    assert terminal("index", *own, "--trust-remote-code", source)[0] == 0
+    code, _, err = terminal("serve", *own)
+    assert (code, "--trust-remote-code" in err) == (2, True)
+
+
 def test_eval_measures_the_model(terminal, small_sets, folders, tmp_path):
     pytest.importorskip("ir_measures", reason="the extra `eval` is not installed")
     folder = small_sets.text_set(tmp_path / "sets" / "tiny")
