@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from indexer.errors import EnvironmentFailed, UsageError
 
 # Errors that are told one by one where the format has no place for them; the others are counted.
@@ -28,6 +28,7 @@ _FORMATS = ("jsonl", "trec", "beir")
 @click.option("--format", "shape", type=click.Choice(_FORMATS), default="jsonl", show_default=True)
 @click.option("--processes", type=click.IntRange(1, 256), help="Processes that answer; one a core by default.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False), default="-")
+@modelled
 @shared
 def command(
     queries: IO[bytes],
@@ -37,6 +38,8 @@ def command(
     shape: str,
     processes: int | None,
     output: Path,
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -56,7 +59,8 @@ def command(
     if shape != "jsonl" and (budget is not None or neighbours):
         raise UsageError(f"--budget and --neighbours make contexts, and --format {shape} has no place for them")
     defaults = {"k": k, "budget": budget, "neighbours": neighbours}
-    answers = batch(settings(folder, processes=processes), _lines(queries), defaults)
+    chosen = settings(folder, model=model, trusting=trusting, processes=processes)
+    answers = batch(chosen, _lines(queries), defaults)
     tally = _Tally(show=shape != "jsonl")
     with _whole(output) as stream:
         for text in FORMATS[shape](tally.of(answers if shape == "jsonl" else named(answers))):

@@ -6,21 +6,30 @@ from pathlib import Path
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from indexer.errors import IndexDamaged
 
 
 @click.command("check")
 @click.option("--repair", is_flag=True, help="Rebuild the derived indexes from the store if they are damaged.")
+@modelled
 @shared
-def command(repair: bool, folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+def command(
+    repair: bool,
+    model: Path | None,
+    trusting: bool,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Verify every row and file of the index."""
     del as_json, verbose
     from indexer.index import writing
     from indexer.store.manifest import faults
     from indexer.store.sqlite import SqliteStore
 
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
     store = SqliteStore(chosen.index)
     found = store.faults()
     with store.snapshot() as manifest:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _WIDTH = 170
 @click.option("--mode", default="hybrid", show_default=True, help="hybrid (all systems), lexical or vector.")
 @click.option("--depth", type=int, help="The encoder's depth for code.")
 @click.option("--query-depth", type=int, help="The encoder's depth for queries.")
-@click.option("--model", type=click.Path(path_type=Path), help="Folder of another encoder model.")
 @click.option("--strip-docstrings", is_flag=True, help="Take comments and docstrings out of a corpus.")
 @click.option("--sources", type=click.Path(path_type=Path, file_okay=False), help="Where a set's packages lie.")
 @click.option(
@@ -41,19 +40,21 @@ _WIDTH = 170
 @click.option("--groups", is_flag=True, help="Also by language, length, kind of question.")
 @click.option("--compare", metavar="A,B", help="Also the paired difference of two systems.")
 @click.option("--runs", type=click.Path(path_type=Path, file_okay=False), help="Write TREC runs into this folder.")
+@modelled
 @shared
 def command(
     sets: tuple[str, ...],
     mode: str,
     depth: int | None,
     query_depth: int | None,
-    model: Path | None,
     strip_docstrings: bool,
     sources: Path | None,
     rewriter: str | None,
     groups: bool,
     compare: str | None,
     runs: Path | None,
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -75,7 +76,7 @@ def command(
     from search.rewriting.neighbours import Feedback
 
     require_measures()
-    chosen = settings(folder, model=model, depth=depth, query_depth=query_depth)
+    chosen = settings(folder, model=model, trusting=trusting, depth=depth, query_depth=query_depth)
     systems = {name: SYSTEMS[name] for name in OF_MODE[read_mode(mode)]}
     if rewriter == NEIGHBOURS:
         systems, rewriter = with_feedback(systems, Feedback()), None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from cli.progress import progress
 from indexer.errors import UsageError
 from indexer.progress import Summary
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # parsing and encoding are loaded when a run begins
 @click.option("--depth", type=int, help="The encoder's depth to reach; its deepest by default.")
 @click.option("--processes", type=int, help="Parser processes (or FATHOM_PROCESSES).")
 @click.option("--include-vendored", is_flag=True, default=None, help="Index dependencies and build folders too.")
+@modelled
 @shared
 def command(
     sources: tuple[str, ...],
@@ -41,6 +42,8 @@ def command(
     depth: int | None,
     processes: int | None,
     include_vendored: bool | None,
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -59,7 +62,8 @@ def command(
         raise UsageError("--name names one source; index the others with commands of their own")
     if watch and no_vectors:
         raise UsageError("--watch keeps an index complete; it does not go with --no-vectors")
-    chosen = settings(folder, processes=processes, include_vendored=include_vendored, depth=depth)
+    wanted = {"processes": processes, "include_vendored": include_vendored, "depth": depth}
+    chosen = settings(folder, model=model, trusting=trusting, **wanted)
     found = opened(chosen, sources, name)
     if watch:
         watched(found)

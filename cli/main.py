@@ -31,6 +31,8 @@ COMMANDS = {
     "train": "train",
 }
 _INTERRUPTED = 130
+# How the system's loader says that there is no memory for a compiled module.
+_NO_ROOM = "failed to map segment"
 
 
 class _Commands(click.Group):
@@ -69,10 +71,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         return _stopped()
     except ImportError as error:
-        # What is interrupted while a compiled module is loaded comes out as a failure to load it.
-        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+        # What is interrupted while a compiled module is loaded comes out as a failure to load it, and so does a lack of
+        # memory.
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            return _stopped()
+        if _NO_ROOM not in str(error):
             raise
-        return _stopped()
+        return _failed(error)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -86,8 +91,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Without its standalone mode click leaves so in one case only: whoever read our output has gone.
         return 0
     except (OSError, MemoryError, sqlite3.Error) as error:
-        click.echo(f"fathom: the machine failed: {error or type(error).__name__}", err=True)
-        return FathomError.exit_code
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    click.echo(f"fathom: the machine failed: {error or type(error).__name__}", err=True)
+    return FathomError.exit_code
 
 
 def _stopped() -> int:

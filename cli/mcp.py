@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.listening import bound, said
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--port", default=8421, show_default=True, type=click.IntRange(1, 65535), help="With --http.")
 @click.option("--allow-host", "hosts", multiple=True, help="With --http, a Host header to accept besides loopback.")
 @click.option("--allow-origin", "origins", multiple=True, help="With --http, an Origin header to accept.")
+@modelled
 @shared
 def command(
     http: bool,
@@ -31,6 +32,8 @@ def command(
     port: int,
     hosts: tuple[str, ...],
     origins: tuple[str, ...],
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -44,7 +47,7 @@ def command(
         from web.agents import build
     except ImportError as error:
         raise UsageError(f"agents need the extra `mcp` ({error}): pip install 'fathom-search[mcp]'") from error
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
 
     def service() -> Service:
         from search.service import Service

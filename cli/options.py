@@ -27,8 +27,28 @@ def shared(function: Function) -> Function:
     return cast("Function", decorated)
 
 
-def settings(folder: Path | None, **changes: Any) -> Settings:
-    """Return the settings with what the command line sets."""
+def modelled(function: Function) -> Function:
+    """Add --model and --trust-remote-code to a command that encodes."""
+    decorated: Any = function
+    trusting = "Run code that comes with the model that is named, which can do whatever you can."
+    decorated = click.option("--trust-remote-code", "trusting", is_flag=True, help=trusting)(decorated)
+    path = click.Path(path_type=Path, file_okay=False)
+    named = "Folder of another encoder model (or FATHOM_MODEL), the one that the index was made with."
+    decorated = click.option("--model", type=path, help=named)(decorated)
+    return cast("Function", decorated)
+
+
+def settings(folder: Path | None, *, model: Path | None = None, trusting: bool = False, **changes: Any) -> Settings:
+    """Return the settings with what the command line sets; `trusting` is for the model that is named."""
+    chosen = _given(folder, model=model, **changes)
+    if not trusting:
+        return chosen
+    if chosen.model is None:
+        raise UsageError("--trust-remote-code goes with --model, the folder of the model whose code may run")
+    return chosen.model_copy(update={"trust_remote_code": chosen.model})
+
+
+def _given(folder: Path | None, **changes: Any) -> Settings:
     from pydantic import ValidationError
 
     given: dict[str, Any] = {name: value for name, value in {"index": folder, **changes}.items() if value is not None}

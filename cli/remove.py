@@ -6,19 +6,28 @@ from pathlib import Path
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from indexer.errors import UsageError
 
 
 @click.command("remove")
 @click.argument("name")
+@modelled
 @shared
-def command(name: str, folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+def command(
+    name: str,
+    model: Path | None,
+    trusting: bool,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Remove the source NAME, as `fathom status` shows it, and all its files."""
     del as_json, verbose
     from indexer.index import Index, writing
 
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
     known = [source.name for source in Index.open(chosen.index).store.sources()]
     if name not in known:
         raise UsageError(f"the index has no source {name!r}; it has {', '.join(known) or 'none'}")

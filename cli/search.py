@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import settings, shared, standard_input
+from cli.options import modelled, settings, shared, standard_input
 
 if TYPE_CHECKING:
     from search.types import Rewriting
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Show what each score is made of.")
 @click.option("--all", "everything", is_flag=True, help="List everything that matches, near-duplicates too.")
 @click.option("--rewrite-ms", default=0, metavar="N", help="Also with code that a generator writes within N ms.")
+@modelled
 @shared
 def command(
     query: tuple[str, ...],
@@ -33,6 +34,8 @@ def command(
     explain: bool,
     everything: bool,
     rewrite_ms: int,
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -50,7 +53,7 @@ def command(
     from indexer.index import Index
     from search.engine import Engine
 
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
     text = standard_input(" ".join(query))
     index = Index.open(chosen.index)
     with closing(Engine(index, settings=chosen)) as engine:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.listening import bound, said
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from cli.watcher import Watcher
-from indexer.errors import FathomError, IndexDamaged, IndexMissing, UsageError
+from indexer.errors import EnvironmentFailed, FathomError, IndexDamaged, IndexMissing, UsageError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -34,6 +34,7 @@ _WORKERS = min(4, os.cpu_count() or 1)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes; one a core and four at most by default.")
+@modelled
 @shared
 def command(
     sources: tuple[str, ...],
@@ -41,6 +42,8 @@ def command(
     host: str,
     port: int,
     workers: int | None,
+    model: Path | None,
+    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -54,7 +57,7 @@ def command(
     del as_json
     if bool(sources) != watch:
         raise UsageError("--watch and folders go together: fathom serve --watch FOLDER...")
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
     watcher = _watcher(chosen, sources, quiet=quiet) if watch else None
     _look(chosen, may_come=watch)
     listening = bound(host, port)
@@ -80,13 +83,39 @@ def _watcher(chosen: Settings, sources: Sequence[str], *, quiet: bool) -> Watche
 
 def _look(chosen: Settings, *, may_come: bool) -> None:
     """Raise the error of an index that cannot be served; one that is watched may be missing, and is repaired."""
-    from indexer.index import Index, load_encoder
+    from indexer.encoder.factory import identify
+    from indexer.index import Index
     from indexer.store.manifest import refuse_other_model
 
-    encoder, coming = load_encoder(chosen), (IndexMissing, IndexDamaged) if may_come else ()
+    model, coming = identify(chosen.model), (IndexMissing, IndexDamaged) if may_come else ()
     # Closed before workers are forked: no connection goes with them.
     with suppress(*coming), closing(Index.open(chosen.index)) as index, index.view() as view:
-        refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, chosen.index)
+        refuse_other_model(view.manifest, *model, chosen.index)
+    _try(chosen)
+
+
+def _try(chosen: Settings) -> None:
+    """Load another model than the shipped one once, and raise what is wrong with it, before workers are begun.
+
+    In a process of its own: the threads that a library begins would not be there in the workers that are forked.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    if chosen.model is None:
+        return
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(_load, chosen).result()
+    except BrokenProcessPool as error:
+        raise EnvironmentFailed(f"loading the model {chosen.model} was killed; is there too little memory?") from error
+
+
+def _load(chosen: Settings) -> None:
+    from indexer.index import load_encoder
+
+    load_encoder(chosen)
 
 
 def _server(chosen: Settings, listening: socket.socket, workers: int, watcher: Watcher | None, *, verbose: bool) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from indexer.errors import UsageError
 
 
@@ -14,9 +14,18 @@ from indexer.errors import UsageError
 @click.argument("place", metavar="FILE:LINE")
 @click.option("-k", "k", default=10, show_default=True, help="How many hits.")
 @click.option("--repo", "repository", help="Repository, where several hold the path.")
+@modelled
 @shared
 def command(
-    place: str, k: int, repository: str | None, folder: Path | None, as_json: bool, quiet: bool, verbose: bool
+    place: str,
+    k: int,
+    repository: str | None,
+    model: Path | None,
+    trusting: bool,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Find units like the one at FILE:LINE; FILE is a path as results show it."""
     del verbose
@@ -24,7 +33,7 @@ def command(
     from indexer.index import Index
     from search.engine import Engine
 
-    chosen = settings(folder)
+    chosen = settings(folder, model=model, trusting=trusting)
     path, line = _place(place)
     index = Index.open(chosen.index)
     named = roots(index.store.sources())

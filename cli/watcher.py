@@ -40,6 +40,8 @@ class Watcher:
         paths = {"index": settings.index.absolute(), "cache": settings.cache.absolute()}
         if settings.model is not None:
             paths["model"] = settings.model.absolute()
+        if settings.trust_remote_code is not None:
+            paths["trust_remote_code"] = settings.trust_remote_code.absolute()
         told = settings.model_copy(update=paths).model_dump_json()
         said = ["--quiet"] if quiet else []
         self._command = [sys.executable, "-m", "cli.watcher", "--keep", *said, told, *folders]

@@ -66,3 +66,13 @@ class EnvironmentFailed(FathomError):
     """The machine failed us: disk, permission, memory, a program or a server."""
 
     exit_code = 5
+
+
+class OutOfMemory(EnvironmentFailed):
+    """There is too little memory to encode one text; `row` is its place among those that were given."""
+
+    def __init__(self, row: int, tokens: int) -> None:
+        super().__init__(
+            f"there is too little memory to encode a text of {tokens} tokens; free some, or use fewer workers"
+        )
+        self.row = row

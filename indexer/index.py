@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.encoder.interface import Encoder
-from indexer.errors import IndexBusy, IndexDamaged, IndexMissing
+from indexer.errors import IndexBusy, IndexDamaged, IndexMissing, UsageError
 from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
 from indexer.progress import Report, Summary, silent
@@ -227,11 +227,17 @@ def repair_needed(folder: Path, store: SqliteStore) -> bool:
         return manifest is not None and bool(faults(folder, manifest))
 
 
-def load_encoder(settings: Settings) -> Encoder:
-    """Load the encoder that the settings name, or the shipped one."""
-    from indexer.encoder.onnx import OnnxEncoder
+def load_encoder(settings: Settings, threads: int | None = None) -> Encoder:
+    """Load the encoder that the settings name, or the shipped one; its own code runs if the settings name it for that.
 
-    return OnnxEncoder.load(settings.model)
+    `threads` is how many cores it may take, all by default. Raises as `indexer.encoder.factory.open_encoder`.
+    """
+    from indexer.encoder.factory import open_encoder
+
+    trusted, folder = settings.trust_remote_code, settings.model
+    if trusted is not None and (folder is None or trusted.resolve() != folder.resolve()):
+        raise UsageError(f"the code of {trusted} is trusted, and the model is {folder or 'the shipped one'}")
+    return open_encoder(folder, trusted=trusted is not None, threads=threads)
 
 
 def _open(source: str, settings: Settings) -> Source:

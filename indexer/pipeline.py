@@ -17,7 +17,7 @@ import numpy as np
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Vectors, check_depth
 from indexer.encoder.units import UnitPlan, plan_unit, tokenise_units
-from indexer.errors import UsageError
+from indexer.errors import EnvironmentFailed, OutOfMemory, UsageError
 from indexer.keys import among
 from indexer.lexical.interface import LexicalDocument
 from indexer.lexical.tokens import index_terms
@@ -172,6 +172,7 @@ class Pipeline:
                 if self._due():
                     self._publish(None)
         self._publish(None)
+        self._note_shortage()
         self._time(step.lower(), started)
         return not late
 
@@ -259,7 +260,10 @@ class Pipeline:
         wanted = {key: ids for plan in plans for key, ids in zip(plan.keys, plan.token_ids, strict=True)}
         stored = self._store.known_vectors(list(wanted))
         missing = [key for key in wanted if key not in stored]
-        made = encoder.encode([wanted[key] for key in missing], depth)
+        try:
+            made = encoder.encode([wanted[key] for key in missing], depth)
+        except OutOfMemory as error:
+            raise _too_large([unit for _, unit in batch], plans, missing[error.row], error) from error
         # As the store keeps them, so that what is built from it is the same.
         vectors = dict(zip(missing, made.astype(np.float16).astype(np.float32), strict=True))
         self.summary.tokens += sum(len(wanted[key]) for key in missing)
@@ -269,6 +273,12 @@ class Pipeline:
         )
         self.summary.encoded += len(batch)
         self._add_unit_vectors([(key, plan) for (key, _), plan in zip(batch, plans, strict=True)], vectors, depth)
+
+    def _note_shortage(self) -> None:
+        """Say once what the encoder made smaller for want of memory."""
+        shortage = self._encoder.shortage
+        if shortage and shortage not in self.summary.notes:
+            self.summary.notes.append(shortage)
 
     def _add_unit_vectors(
         self, units: Sequence[tuple[int, UnitPlan]], vectors: Mapping[bytes, Vectors], depth: int
@@ -332,6 +342,12 @@ class Pipeline:
         with self._store.snapshot() as manifest:
             if manifest is not None:
                 refuse_other_model(manifest, self._encoder.name, self._encoder.fingerprint, folder)
+
+
+def _too_large(units: Sequence[Unit], plans: Sequence[UnitPlan], block: bytes, error: OutOfMemory) -> EnvironmentFailed:
+    """Return the error that names the unit of a block for which there was too little memory."""
+    unit = next(unit for unit, plan in zip(units, plans, strict=True) if block in plan.keys)
+    return EnvironmentFailed(f"{unit.path}, lines {unit.start_line} to {unit.end_line}: {error}; what was done is kept")
 
 
 def _below(path: str, closed: Sequence[str]) -> bool:

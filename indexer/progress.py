@@ -41,8 +41,9 @@ class Summary:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, later: Summary) -> None:
-        """Count what a later run encoded as well."""
+        """Count what a later run encoded as well, with what it noted."""
         self.encoded += later.encoded
         self.tokens += later.tokens
+        self.notes += [note for note in later.notes if note not in self.notes]
         for step, seconds in later.seconds.items():
             self.seconds[step] = self.seconds.get(step, 0.0) + seconds

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(default=_MIB, ge=1, description="larger files are counted, not indexed")
     include_vendored: bool = Field(default=False, description="index dependencies and build folders too")
     model: Path | None = Field(default=None, description="folder of another encoder model")
+    trust_remote_code: Path | None = Field(default=None, description="the same folder, if code in it may run")
     depth: int | None = Field(default=None, description="depth of the encoder for code; its deepest by default")
     query_depth: int | None = Field(default=None, description="depth of the encoder for queries; its deepest")
     generator_url: str = Field(default="", description="address of a chat server that writes code for queries")

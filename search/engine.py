@@ -221,11 +221,12 @@ class Engine:
 
     def _encoded(self, view: View, asked: Sequence[Asked]) -> Iterator[Asked]:
         """Yield queries with their vectors, those that want one; what was generated for them is encoded with them."""
-        texts = [text for each in asked if _wants_vector(view, each) for text in (each.text, *each.rewritten.exemplars)]
-        if not texts:
+        wanting = [each for each in asked if _wants_vector(view, each)]
+        if not wanting:
             yield from asked
             return
         encoder = self._load(view)
+        texts = [text for each in wanting for text in _prompted(encoder, each)]
         made = embed_texts(encoder, texts, self._depth(encoder))
         for each in asked:
             if not _wants_vector(view, each):
@@ -252,7 +253,7 @@ class Engine:
 
     def _embed(self, view: View, text: str) -> Any:
         encoder = self._load(view)
-        return embed_text(encoder, text, self._depth(encoder))
+        return embed_text(encoder, encoder.document_prompt + text, self._depth(encoder))
 
     def _depth(self, encoder: Encoder) -> int:
         """Return the depth of queries: the deepest if nothing else is set, which finds code of every depth."""
@@ -263,6 +264,11 @@ class Engine:
 def _beside(asked: Asked, rewritten: Rewritten) -> Asked:
     """Return a query with what was generated for it: what it says, and so its names and its class, stay its own."""
     return replace(asked, terms=query_terms(asked.terms, rewritten.exemplars), rewritten=rewritten)
+
+
+def _prompted(encoder: Encoder, asked: Asked) -> list[str]:
+    """Return a query and what was generated for it, each after what the model wants before it."""
+    return [encoder.query_prompt + asked.text, *(encoder.document_prompt + each for each in asked.rewritten.exemplars)]
 
 
 def _wants_vector(view: View, asked: Asked) -> bool:

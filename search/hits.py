@@ -6,11 +6,11 @@ Ranks nothing, and cuts no page.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from indexer.encoder.interface import Vectors
 from indexer.index import View
 from indexer.lexical.tokens import terms
-from indexer.types import Unit
+from indexer.types import Block, Unit
 from search.highlight import matching_lines
 from search.query import Query
 from search.retrieval import Asked, Pool, rarity
@@ -24,29 +24,37 @@ def read_hits(
     units = view.store.units(keys)
     places = {key: place for place, key in enumerate(pool.keys.tolist())}
     weights = rarity(view, asked.said)
-    lines = {key: _lines(asked.query, unit, weights) for key, unit in units.items()}
-    wordless = [key for key, found in lines.items() if not found]
-    blocks = view.store.blocks(wordless) if asked.vector is not None else {}
+    nearest = _nearest_lines(view, keys, asked.vector)
     hits = []
     for rank, key in enumerate(keys, offset + 1):
         place = places.get(key)
         parts = {} if place is None else {name: float(values[place]) for name, values in pool.parts.items()}
-        shown = lines[key] or _best_block(blocks.get(key), asked.vector)
+        shown = _lines(asked.query, units[key], weights, nearest.get(key, range(0)))
         hits.append(_hit(rank, units[key], parts, shown, like.get(key, ())))
     return tuple(hits)
 
 
-def _lines(query: Query, unit: Unit, weights: Mapping[str, float]) -> tuple[int, ...]:
+def _lines(query: Query, unit: Unit, weights: Mapping[str, float], near: range) -> tuple[int, ...]:
+    """Return the lines to show: where no word matched, the first of those that are nearest in meaning."""
     patterns = query.required_patterns()
-    return matching_lines(unit.text, unit.start_line, frozenset(weights), terms, patterns, weights)
+    found = matching_lines(unit.text, unit.start_line, frozenset(weights), terms, patterns, weights, near=near)
+    return found or tuple(near[:1])
 
 
-def _best_block(blocks: Any, vector: Any) -> tuple[int, ...]:
-    """Return the first line of the block that is nearest to the query."""
-    if not blocks or vector is None:
-        return ()
+def _nearest_lines(view: View, keys: Sequence[int], vector: Vectors | None) -> dict[int, range]:
+    """Return the lines that are nearest in meaning, of units that have vectors; none where no vector is wanted."""
+    if vector is None:
+        return {}
+    return {key: _nearest(blocks, vector) for key, blocks in view.store.blocks(keys).items()}
+
+
+def _nearest(blocks: Sequence[tuple[Block, Vectors]], vector: Vectors) -> range:
+    """Return the lines of the block whose vector is nearest to the query's.
+
+    What the encoder attends to in a unit says less of where an answer is: alone, and as a factor, it was worse.
+    """
     best = max(blocks, key=lambda entry: float(entry[1] @ vector))[0]
-    return (best.start_line,)
+    return range(best.start_line, best.end_line + 1)
 
 
 def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...], like: tuple[str, ...]) -> Hit:

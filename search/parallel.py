@@ -13,8 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any
 
-from indexer.encoder.onnx import OnnxEncoder
 from indexer.errors import EnvironmentFailed
+from indexer.index import load_encoder
 from indexer.settings import Settings
 from search.engine import BATCH
 from search.service import Service
@@ -74,7 +74,7 @@ def _spread(
 def _open(settings: Settings) -> None:
     """Open the index in a process of the pool, with an encoder on one thread."""
     global _service
-    _service = Service(settings, encoder=OnnxEncoder.load(settings.model, 1))
+    _service = Service(settings, encoder=load_encoder(settings, 1))
 
 
 def _answers(chunk: list[str | bytes], defaults: Mapping[str, Any] | None) -> _Answers:

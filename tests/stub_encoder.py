@@ -25,6 +25,7 @@ class StubEncoder:
         self.depths = depths
         self.window = window
         self.block_scorer: Vectors | None = None
+        self.query_prompt = self.document_prompt = self.shortage = ""
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return words and marks, in lower case, with the characters at which they start."""

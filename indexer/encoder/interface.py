@@ -28,6 +28,7 @@ class Encoder(Protocol):
 
     Vectors of different `fingerprint` must never be compared. `window` is how many tokens of text
     one vector can cover, `block_scorer` (dimension,) what tells the blocks of a long text that matter, if there is one.
+    `query_prompt` and `document_prompt` are what the model wants before a query, and before code; most want nothing.
     """
 
     name: str
@@ -36,12 +37,21 @@ class Encoder(Protocol):
     depths: tuple[int, ...]
     window: int
     block_scorer: Vectors | None
+    query_prompt: str
+    document_prompt: str
+
+    @property
+    def shortage(self) -> str:
+        """What was made smaller for want of memory so far, in words; empty where nothing was."""
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of texts of any length, none dropped."""
 
     def encode(self, token_ids: Sequence[Ids], depth: int) -> Vectors:
-        """Return vectors (n, dimension) in the order given, each independent of the others' presence."""
+        """Return vectors (n, dimension) in the order given, each independent of the others' presence.
+
+        Raises OutOfMemory for a text that does not fit into memory alone.
+        """
 
 
 def check_depth(depth: int, depths: tuple[int, ...]) -> None:

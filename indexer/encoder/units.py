@@ -40,11 +40,15 @@ class UnitPlan:
 
 
 def tokenise_units(encoder: Encoder, units: Sequence[tuple[str, str, str]]) -> list[tuple[Tokens, Ids]]:
-    """Return, for (path, symbol, text) of each unit, the tokens of its text and those of its heading."""
+    """Return, for (path, symbol, text) of each unit, the tokens of its text and those of its heading.
+
+    What the model wants before code comes first in the heading.
+    """
+    prompt = encoder.document_prompt
     texts = encoder.tokenise([text for _, _, text in units])
-    headings = encoder.tokenise([heading(path, symbol) for path, symbol, _ in units])
+    headings = encoder.tokenise([prompt + heading(path, symbol) for path, symbol, _ in units])
     # A window is for the text: a heading takes a tenth of it at most.
-    most = min(HEADING_TOKENS, encoder.window // 10)
+    most = min(HEADING_TOKENS, encoder.window // 10) + (len(encoder.tokenise([prompt])[0].ids) if prompt else 0)
     return [(text, head.ids[:most]) for text, head in zip(texts, headings, strict=True)]
 
 

@@ -93,7 +93,8 @@ def refuse_other_model(manifest: Manifest, name: str, fingerprint: str, folder: 
     if manifest.fingerprint != fingerprint:
         version = " in another version" if manifest.model == name else ""
         raise IndexIncompatible(
-            f"the index {folder} was made with another model: {manifest.model}, and this is {name}{version}; {REINDEX}"
+            f"the index {folder} was made with another model: {manifest.model}, and this is {name}{version}; "
+            f"name that one's folder with --model, or {REINDEX}"
         )
 
 

@@ -127,7 +127,8 @@ def _vectors(
     found: dict[str, list[Vectors]] = {key: [] for key in texts}
     for start in range(0, len(flat), _BATCH):
         batch = flat[start : start + _BATCH]
-        for (key, _), vector in zip(batch, embed_texts(encoder, [text for _, text in batch], depth), strict=True):
+        prompted = [encoder.document_prompt + text for _, text in batch]
+        for (key, _), vector in zip(batch, embed_texts(encoder, prompted, depth), strict=True):
             found[key].append(vector)
         report(Progress(f"encode {what}", start + len(batch), len(flat), "texts"))
     return found

@@ -236,3 +236,12 @@ def test_interrupting_keeps_what_was_done(tmp_path, index, capsys):
     assert b"Traceback" not in said
     assert indexed(index, folder) == 0
     assert finds(index, "function_399", capsys)
+
+
+def test_a_lack_of_memory_while_a_module_is_loaded_is_the_machines_failure(monkeypatch, capsys):
+    def body(*arguments, **options):
+        raise ImportError("onnxruntime_pybind11_state.so: failed to map segment from shared object")
+
+    monkeypatch.setattr("cli.main.fathom.main", body)
+    assert run(["status"]) == 5
+    assert "the machine failed: onnxruntime_pybind11_state.so" in capsys.readouterr().err

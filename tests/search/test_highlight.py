@@ -46,6 +46,15 @@ def test_chosen_lines_are_capped_earlier_first() -> None:
     assert lines("a\nb\na b\nb\na", "a b", limit=2) == (10, 12)
 
 
+def test_lines_nearest_in_meaning_count_half_as_much_again() -> None:
+    text = "alpha beta gamma\n\nalpha beta\n\nalpha"
+    assert lines(text, "alpha beta gamma") == (10, 12)
+    assert lines(text, "alpha beta gamma", near=range(10, 11)) == (10,)
+    assert lines(text, "alpha beta gamma", near=range(14, 15)) == (10, 12, 14)
+    assert lines(text, "alpha beta gamma", near=range(10, 15)) == (10, 12)
+    assert lines(text, "delta", near=range(10, 15)) == ()
+
+
 def test_every_line_that_a_pattern_hits_counts_and_terms_do_not() -> None:
     text = "retry\n" * 20 + "sleep\n"
     assert lines(text, "sleep", patterns=[compile_phrase("retry")]) == tuple(range(10, 30))
