@@ -9,21 +9,30 @@ from pathlib import Path
 
 import click
 
-from cli.options import settings, shared
+from cli.options import encoding, settings, shared
 from cli.progress import progress
 
 
 @click.command("deepen")
 @click.option("--depth", type=int, help="The encoder's depth to reach; its deepest by default.")
+@encoding
 @shared
-def command(depth: int | None, folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+def command(
+    depth: int | None,
+    device: str | None,
+    ray: str | None,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Encode indexed code at a deeper exit, most useful units first; searches and indexing go on meanwhile.
 
     Stop it when you like: what was deepened stays, and the next run goes on from there.
     """
     from indexer.index import deepen
 
-    chosen = settings(folder, depth=depth)
+    chosen = settings(folder, depth=depth, device=device, ray=ray)
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
         summary = deepen(chosen.index, chosen, report=report)
     if as_json:
