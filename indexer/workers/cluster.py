@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from indexer.errors import EnvironmentFailed, UsageError
 
@@ -19,6 +21,9 @@ LOCAL, AUTO = "local", "auto"
 _CONNECT_SECONDS = 5.0
 # Ray itself tries for two minutes, and can end the process that tries: another one does, for so long.
 _PROBE_SECONDS = 25.0
+_LOOK_SECONDS = 0.1
+# What a run before this one used is free a moment after it.
+_FREE_SECONDS = 5.0
 _PROBE = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)"
 # Ray reports how it is used to its makers unless it is told not to.
 _NO_REPORTS = "RAY_USAGE_STATS_ENABLED"
@@ -52,8 +57,9 @@ class Cluster:
         try:
             ray.init(address=self.address, **options)
         except (OSError, RuntimeError, ValueError) as error:
-            raise self._failed(str(error)) from error
+            raise self._failed(str(error) or type(error).__name__) from error
         self._ours = True
+        _hush()
 
     def close(self) -> None:
         """End the connection, and a local cluster with it."""
@@ -66,8 +72,12 @@ class Cluster:
         """Return how many cores and GPUs nobody uses."""
         import ray
 
-        found = ray.available_resources()
-        return int(found.get("CPU", 0)), int(found.get("GPU", 0))
+        until = time.monotonic() + _FREE_SECONDS
+        while True:
+            found = ray.available_resources()
+            if found.get("CPU", 0) >= 1 or time.monotonic() >= until:
+                return int(found.get("CPU", 0)), int(found.get("GPU", 0))
+            time.sleep(_LOOK_SECONDS)
 
     def actor(self, kind: type, options: dict[str, Any], *arguments: Any) -> Any:
         """Return a new actor of a class that is installed on every node."""
@@ -82,26 +92,26 @@ class Cluster:
                 socket.create_connection(_split(self.address), _CONNECT_SECONDS).close()
             except OSError as error:
                 raise self._failed(error.strerror or str(error)) from error
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", _PROBE, self.address],
-                capture_output=True,
-                text=True,
-                timeout=_PROBE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            said = str(error.stderr)
-            raise self._failed(_reason(said) or f"it did not answer within {_PROBE_SECONDS:g} s") from error
-        if done.returncode:
-            raise self._failed(_reason(done.stderr) or _last_line(done.stderr))
+        with tempfile.TemporaryFile("w+") as said:
+            command = [sys.executable, "-c", _PROBE, self.address]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process:
+                why = _outcome(process, said)
+        if why:
+            raise self._failed(why)
 
     def _failed(self, why: str) -> EnvironmentFailed:
         where = "on this machine" if self.address in (LOCAL, AUTO) else f"at {self.address}"
         return EnvironmentFailed(
-            f"no Ray cluster can be used {where}: {why.splitlines()[0] if why else 'no reason given'}; this machine "
+            f"no Ray cluster can be used {where}: {why.splitlines()[0]}; this machine "
             "must be a node of it (`ray start --address HOST:PORT`), or use --ray local"
         )
+
+
+def _hush() -> None:
+    """Keep Ray from writing to standard output, which is for results: it tells of lost workers there, unasked."""
+    from ray._private import worker
+
+    worker._worker_logs_enabled = False
 
 
 def _split(address: str) -> tuple[str, int]:
@@ -113,13 +123,19 @@ def _split(address: str) -> tuple[str, int]:
     raise UsageError(f"--ray takes HOST:PORT, `auto` or `local`, not {address!r}")
 
 
-def _reason(said: str) -> str:
-    """Return what a user can do about what Ray wrote, where that is known."""
-    if "AuthToken" in said or "AuthenticationError" in said:
-        return f"it asks for another token; {_TOKEN}"
-    return ""
-
-
-def _last_line(said: str) -> str:
-    lines = said.strip().splitlines()
-    return lines[-1].rpartition(": ")[2] if lines else ""
+def _outcome(process: subprocess.Popen[bytes], said: IO[str]) -> str:
+    """Wait for the process that tries, and end it; return why it cannot connect, nothing where it can."""
+    until = time.monotonic() + _PROBE_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        said.seek(0)
+        # Ray would go on asking for all of its time.
+        if "AuthToken" in said.read():
+            process.kill()
+            return f"it asks for another token; {_TOKEN}"
+    if process.poll() is None:
+        process.kill()
+        return f"it did not answer within {_PROBE_SECONDS:g} s"
+    said.seek(0)
+    lines = said.read().strip().splitlines() if process.returncode else []
+    return lines[-1].rpartition(": ")[2] if lines else "no reason given" if process.returncode else ""

@@ -7,6 +7,7 @@ for one that ends its worker, where a file here costs its own grammar only.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -57,20 +58,19 @@ class RayWorkers:
 
         Raises EnvironmentFailed, within two minutes, where there is no cluster or its workers do not fit.
         """
-        self._cluster.connect()
-        try:
+        with ExitStack() as undoing:
+            self._cluster.connect()
+            undoing.callback(self._cluster.close)
             self._crew = self._hired()
+            undoing.callback(self._crew.dismiss)
             self._crew.await_one()
-        except BaseException:
-            self._cluster.close()
-            raise
+            self._undoing = undoing.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._crew.dismiss()
-        self._cluster.close()
+        self._undoing.close()
 
     @property
     def processes(self) -> list[int]:

@@ -14,6 +14,11 @@ from indexer.workers.cluster import Cluster
 from indexer.workers.factory import hired
 from indexer.workers.local import LocalWorkers
 
+_needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None,
+    reason="the extra `ray` is not installed: pip install 'fathom-search[ray]', then pytest tests/indexer/workers",
+)
+
 
 @pytest.mark.parametrize(
     "address", ["host", "host:", ":6379", "host:ray", "host:0", "host:65536", "ray://host:10001", " "]
@@ -44,19 +49,32 @@ def test_watching_does_not_go_with_a_cluster(tmp_path, capsys):
     assert "does not go with --ray" in capsys.readouterr().err
 
 
+def _indexing(address, folder, seconds):
+    """Run `fathom index --ray` in a process of its own: Ray reads its settings once, and other tests have others."""
+    arguments = ["index", "--ray", address, "--index", str(folder / "i"), str(folder)]
+    code = (
+        "from cli.main import run\n"
+        "from indexer.workers import cluster\n"
+        f"cluster._PROBE_SECONDS = {seconds}\n"
+        f"raise SystemExit(run({arguments!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"fathom: no Ray cluster can be used at {address}: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None,
-    reason="the extra `ray` is not installed: pip install 'fathom-search[ray]', then pytest tests/indexer/workers",
-)
+@_needs_ray
 def test_a_port_where_nobody_listens(tmp_path):
-    """In a process of its own: Ray reads its settings once, and other tests have others."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        command = ["index", "--ray", address, "--index", str(tmp_path / "i"), str(tmp_path)]
-        done = subprocess.run([sys.executable, "-m", "cli.main", *command], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (5, "")
-    assert f"no Ray cluster can be used at {address}" in done.stderr
-    assert "refused" in done.stderr
-    assert done.stderr.count("\n") == 1
+        assert "refused" in _indexing(f"127.0.0.1:{taken.getsockname()[1]}", tmp_path, 25)
+
+
+@pytest.mark.slow
+@_needs_ray
+def test_a_port_of_another_service_is_given_up_in_time(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert "not answer within 3 s" in _indexing(f"127.0.0.1:{other.getsockname()[1]}", tmp_path, 3)
