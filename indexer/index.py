@@ -237,8 +237,11 @@ def repair_needed(folder: Path, store: SqliteStore) -> bool:
 
 
 def load_encoder(settings: Settings, threads: int | None = None) -> Encoder:
-    """Load the encoder that the settings name, or the shipped one; it takes all cores, or so many threads."""
-    if settings.device != "cpu":
+    """Load the encoder that the settings name, or the shipped one; it takes all cores, or so many threads.
+
+    With a cluster the device is that of its nodes: here texts are tokenised and encoded at exit 0 only.
+    """
+    if settings.device != "cpu" and not settings.ray:
         from indexer.encoder.torch import TorchEncoder
 
         return TorchEncoder.load(settings.model, settings.device)

@@ -102,7 +102,7 @@ class Cluster:
     def _failed(self, why: str) -> EnvironmentFailed:
         where = "on this machine" if self.address in (LOCAL, AUTO) else f"at {self.address}"
         return EnvironmentFailed(
-            f"no Ray cluster can be used {where}: {why.splitlines()[0].rstrip(".")}; this machine "
+            f"no Ray cluster can be used {where}: {why.splitlines()[0].rstrip('.')}; this machine "
             "must be a node of it (`ray start --address HOST:PORT`), or use --ray local"
         )
 

@@ -68,4 +68,5 @@ class RemoteWorker:
     def _encoder(self) -> Encoder:
         from indexer.index import load_encoder
 
-        return load_encoder(Settings(model=self._work.model, device=self._work.device), self._work.cores)
+        settings = Settings(model=self._work.model, device=self._work.device, ray="")
+        return load_encoder(settings, self._work.cores)
