@@ -9,16 +9,19 @@ from pathlib import Path
 
 import click
 
-from cli.options import modelled, settings, shared
+from cli.options import encoding, modelled, settings, shared
 from cli.progress import progress
 
 
 @click.command("deepen")
 @click.option("--depth", type=int, help="The encoder's depth to reach; its deepest by default.")
+@encoding
 @modelled
 @shared
 def command(
     depth: int | None,
+    device: str | None,
+    ray: str | None,
     model: Path | None,
     trusting: bool,
     folder: Path | None,
@@ -32,7 +35,7 @@ def command(
     """
     from indexer.index import deepen
 
-    chosen = settings(folder, model=model, trusting=trusting, depth=depth)
+    chosen = settings(folder, model=model, trusting=trusting, depth=depth, device=device, ray=ray)
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
         summary = deepen(chosen.index, chosen, report=report)
     if as_json:

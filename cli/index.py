@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import modelled, settings, shared
+from cli.options import encoding, modelled, settings, shared
 from cli.progress import progress
 from indexer.errors import UsageError
 from indexer.progress import Summary
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # parsing and encoding are loaded when a run begins
 @click.option("--depth", type=int, help="The encoder's depth to reach; its deepest by default.")
 @click.option("--processes", type=int, help="Parser processes (or FATHOM_PROCESSES).")
 @click.option("--include-vendored", is_flag=True, default=None, help="Index dependencies and build folders too.")
+@encoding
 @modelled
 @shared
 def command(
@@ -39,56 +40,64 @@ def command(
     no_vectors: bool,
     no_deepen: bool,
     watch: bool,
-    depth: int | None,
-    processes: int | None,
-    include_vendored: bool | None,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
+    **wished: Any,
 ) -> None:
     """Index folders, git repositories (path, path@revision, https address) and corpus files (.jsonl, .jsonl.gz).
 
     The sources named are added or brought up to date; others in the index stay. They are searchable by words within
     seconds, then by meaning, and deepening makes that better; stop it when you like, `fathom deepen` goes on.
     """
-    from indexer.index import deepen, load_encoder, writing
+    from indexer.index import load_encoder
     from indexer.watch import watched
     from indexer.watch_status import forget
 
+    chosen = settings(folder, **wished)
     if name is not None and len(sources) > 1:
         raise UsageError("--name names one source; index the others with commands of their own")
     if watch and no_vectors:
         raise UsageError("--watch keeps an index complete; it does not go with --no-vectors")
-    wanted = {"processes": processes, "include_vendored": include_vendored, "depth": depth}
-    chosen = settings(folder, model=model, trusting=trusting, **wanted)
+    if watch and chosen.ray:
+        raise UsageError("--watch takes up what is saved here within a second; it does not go with --ray")
     found = opened(chosen, sources, name)
     if watch:
         watched(found)
-    shown = sys.stderr.isatty() and not quiet
     encoder = load_encoder(chosen)
-    with progress(shown=shown) as report:
-        with writing(chosen.index, chosen, encoder, report) as pipeline:
+    summary = _indexed(chosen, found, encoder, vectors=not no_vectors, deepening=not (no_deepen or watch), quiet=quiet)
+    forget(chosen.index, [source.name for source in found])
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=2))
+    elif not quiet:
+        _say(summary, verbose=verbose)
+    if watch:
+        _go_on(chosen, found, encoder, deepening=not no_deepen, as_json=as_json, quiet=quiet)
+
+
+def _indexed(
+    chosen: Settings, found: Sequence[Source], encoder: Encoder, *, vectors: bool, deepening: bool, quiet: bool
+) -> Summary:
+    """Bring the sources up to date, by words, then by meaning, and say what each one is."""
+    from indexer.index import deepen, writing
+    from indexer.workers.factory import hired
+
+    shown = sys.stderr.isatty() and not quiet
+    with hired(chosen, encoder) as workers, progress(shown=shown) as report:
+        with writing(chosen.index, chosen, encoder, report, workers=workers) as pipeline:
             for source in found:
                 before = replace(pipeline.summary)
                 pipeline.refresh(source)
                 if not quiet:
-                    click.echo(f"{source.name}: {_state(before, pipeline.summary, vectors=not no_vectors)}", err=True)
-            if not no_vectors:
+                    click.echo(f"{source.name}: {_state(before, pipeline.summary, vectors=vectors)}", err=True)
+            if vectors:
                 pipeline.encode()
             pipeline.sweep()
-            deep = no_vectors or no_deepen or watch or pipeline.deep
+            deep = not (vectors and deepening) or pipeline.deep
         if not deep:
-            pipeline.summary.add(deepen(chosen.index, chosen, encoder, report, wait=True))
-    forget(chosen.index, [source.name for source in found])
-    if as_json:
-        click.echo(json.dumps(asdict(pipeline.summary), indent=2))
-    elif not quiet:
-        _say(pipeline.summary, verbose=verbose)
-    if watch:
-        _go_on(chosen, found, encoder, deepening=not no_deepen, as_json=as_json, quiet=quiet)
+            pipeline.summary.add(deepen(chosen.index, chosen, encoder, report, wait=True, workers=workers))
+    return pipeline.summary
 
 
 def _go_on(

@@ -27,6 +27,16 @@ def shared(function: Function) -> Function:
     return cast("Function", decorated)
 
 
+def encoding(function: Function) -> Function:
+    """Add --device and --ray, which say what encodes, to a command."""
+    decorated: Any = function
+    where = "Ray cluster that parses and encodes: HOST:PORT, auto or local (or FATHOM_RAY; extra `ray`)."
+    decorated = click.option("--ray", metavar="ADDRESS", help=where)(decorated)
+    what = "What the encoder runs on (or FATHOM_DEVICE); cuda needs the extra `gpu`."
+    decorated = click.option("--device", type=click.Choice(["cpu", "cuda"]), help=what)(decorated)
+    return cast("Function", decorated)
+
+
 def modelled(function: Function) -> Function:
     """Add --model and --trust-remote-code to a command that encodes."""
     decorated: Any = function

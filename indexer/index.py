@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ from indexer.vectors.interface import VectorIndex
 if TYPE_CHECKING:  # writing costs a tenth of a second to import, and readers never need it
     from indexer.pipeline import Pipeline
     from indexer.sources.interface import Source
+    from indexer.workers.interface import Workers
 
 # For so long deepening keeps the writer lock: who wants to index waits no longer.
 _DEEPEN_SECONDS = 20.0
@@ -158,23 +159,25 @@ def writing(
     report: Report = silent,
     *,
     brief: bool = False,
+    workers: Workers | None = None,
 ) -> Iterator[Pipeline]:
     """Hold the writer lock and yield a pipeline on the index in `folder`, made if there is none.
 
-    Other writers wait for a `brief` one, and it does not wait for them.
+    Other writers wait for a `brief` one, and it does not wait for them. `workers` parse and encode; without them those
+    that the settings name are there for as long as the pipeline.
     """
     from indexer.pipeline import Pipeline
+    from indexer.workers.factory import hired
 
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
         damaged = repair_needed(folder, store)
-        pipeline = Pipeline(
-            folder, store, encoder, processes=settings.processes, depth=settings.depth, report=report, fresh=damaged
-        )
-        with closing(pipeline):
-            yield pipeline
+        with hired(settings, encoder) if workers is None else nullcontext(workers) as crew:
+            pipeline = Pipeline(folder, store, encoder, crew, depth=settings.depth, report=report, fresh=damaged)
+            with closing(pipeline):
+                yield pipeline
 
 
 def deepen(
@@ -184,18 +187,24 @@ def deepen(
     report: Report = silent,
     *,
     wait: bool = False,
+    workers: Workers | None = None,
 ) -> Summary:
     """Bring every unit to the settings' depth, the model's deepest by default, letting other writers in between.
 
     Raises IndexMissing where there is nothing to deepen, and IndexBusy where another writer is at work already, unless
     it is to `wait`. A run that is stopped loses nothing: the next one goes on.
     """
-    Index.open(folder).close()
-    encoder = encoder or load_encoder(settings)
+    if workers is None:
+        from indexer.workers.factory import hired
+
+        Index.open(folder).close()
+        encoder = encoder or load_encoder(settings)
+        with hired(settings, encoder) as crew:
+            return deepen(folder, settings, encoder, report, wait=wait, workers=crew)
     total, finished = Summary(), False
     while not finished:
         try:
-            with writing(folder, settings, encoder, report, brief=True) as pipeline:
+            with writing(folder, settings, encoder, report, brief=True, workers=workers) as pipeline:
                 finished = pipeline.deepen(_DEEPEN_SECONDS)
                 if finished:
                     pipeline.sweep(always=True)
@@ -230,14 +239,16 @@ def repair_needed(folder: Path, store: SqliteStore) -> bool:
 def load_encoder(settings: Settings, threads: int | None = None) -> Encoder:
     """Load the encoder that the settings name, or the shipped one; its own code runs if the settings name it for that.
 
-    `threads` is how many cores it may take, all by default. Raises as `indexer.encoder.factory.open_encoder`.
+    `threads` is how many cores it may take, all by default. With a cluster the device is that of its nodes: here texts
+    are tokenised and encoded at exit 0 only. Raises as `indexer.encoder.factory.open_encoder`.
     """
     from indexer.encoder.factory import open_encoder
 
     trusted, folder = settings.trust_remote_code, settings.model
     if trusted is not None and (folder is None or trusted.resolve() != folder.resolve()):
         raise UsageError(f"the code of {trusted} is trusted, and the model is {folder or 'the shipped one'}")
-    return open_encoder(folder, trusted=trusted is not None, threads=threads)
+    device = "cpu" if settings.ray else settings.device
+    return open_encoder(folder, trusted=trusted is not None, threads=threads, device=device)
 
 
 def _open(source: str, settings: Settings) -> Source:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.encoder.aggregate import aggregate
-from indexer.encoder.interface import Encoder, Vectors, check_depth
+from indexer.encoder.interface import Encoder, Ids, Vectors, check_depth
 from indexer.encoder.units import UnitPlan, plan_unit, tokenise_units
 from indexer.errors import EnvironmentFailed, OutOfMemory, UsageError
 from indexer.keys import among
@@ -24,11 +25,12 @@ from indexer.lexical.tokens import index_terms
 from indexer.progress import Progress, Report, Summary, silent
 from indexer.publishing import Publisher
 from indexer.sources.interface import Entry, Source
-from indexer.splitting.pool import ParsedFile, ParserPool
+from indexer.splitting.pool import ParsedFile
 from indexer.store.interface import FileRecord, Forgotten, Keys, KnownFile, SourceReport, SourceRow, UnitVectors
 from indexer.store.manifest import Manifest, refuse_other_model
 from indexer.store.sqlite import SqliteStore
 from indexer.types import Kind, Skipped, SkipReason, SourceFile, Unit
+from indexer.workers.interface import Workers
 
 # Files staged in one transaction: bounds what a kill can cost and the memory in use.
 _STAGE_FILES = 200
@@ -51,6 +53,29 @@ class _Work:
     known: KnownFile | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Units on their way to vectors: each one's key and plan, and the tokens of the blocks that have none as yet."""
+
+    plans: list[tuple[int, UnitPlan]]
+    missing: dict[bytes, Ids]
+
+
+@dataclass(slots=True)
+class _Until:
+    """How long units are taken up: some seconds, or until it is to halt; one batch is always done."""
+
+    started: float
+    seconds: float | None
+    halt: Callable[[], bool] | None
+    begun: bool = False
+
+    def reached(self) -> bool:
+        """Tell whether nothing more is to begin."""
+        over = self.seconds is not None and time.monotonic() - self.started >= self.seconds
+        return self.begun and (over or bool(self.halt and self.halt()))
+
+
 class Pipeline:
     """One run of indexing into `folder`; the caller holds the writer lock."""
 
@@ -59,8 +84,8 @@ class Pipeline:
         folder: Path,
         store: SqliteStore,
         encoder: Encoder,
+        workers: Workers,
         *,
-        processes: int,
         depth: int | None = None,
         report: Report = silent,
         fresh: bool = False,
@@ -71,9 +96,10 @@ class Pipeline:
         self._depth = encoder.depths[-1] if depth is None else depth
         check_depth(self._depth, encoder.depths)
         self._report = report
-        self._processes = processes
+        self._workers = workers
         self._refuse_other_model(folder)
         self._publisher = Publisher(folder, store, encoder, fresh=fresh)
+        self._under_way = _Batch([], {})
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self._published_at = time.monotonic()
@@ -103,9 +129,8 @@ class Pipeline:
         known = self._store.known_files(source.name)
         skipped: list[Skipped] = []
         seen: set[str] = set()
-        with ParserPool(self._processes) as pool:
-            changed = self._changed(source, known, seen, skipped)
-            for batch in _batches(pool.parse(changed), _STAGE_FILES):
+        with closing(self._workers.parse(self._changed(source, known, seen, skipped))) as parsed:
+            for batch in _batches(parsed, _STAGE_FILES):
                 self._stage(batch)
                 # What is whole already changes in one publish: nobody searches half a branch.
                 if not whole and self._due():
@@ -159,22 +184,22 @@ class Pipeline:
         """Encode at `depth` the units that have no vectors, or only of less than `below`; tell whether all were."""
         started = time.monotonic()
         missing = self._store.count_shallower(below)
-        done, size = 0, _STATIC_UNITS if depth == 0 else _HALT_UNITS if halt else _ENCODE_UNITS
-        late = False
-        for useful in (True, False):
-            after = -1
-            while missing and not late and (batch := self._store.shallower(below, after, size, useful=useful)):
-                after = batch[-1][0]
-                self._encode(batch, depth)
-                done += len(batch)
-                self._report(Progress(f"{step} at depth {depth}", done, missing, "units"))
-                late = (seconds is not None and time.monotonic() - started >= seconds) or bool(halt and halt())
-                if self._due():
-                    self._publish(None)
+        size = _STATIC_UNITS if depth == 0 else _HALT_UNITS if halt else _ENCODE_UNITS
+        until, done = _Until(started, seconds, halt), 0
+        # One after the other: what is under way of the first would be found again by the second.
+        for useful in (True, False) if missing else ():
+            planned = self._planned(below, depth, size, until, useful=useful)
+            with self._named_where_too_large(), closing(self._workers.encode(planned, depth)) as encoded:
+                for batch, made in encoded:
+                    self._keep(batch, made, depth)
+                    done += len(batch.plans)
+                    self._report(Progress(f"{step} at depth {depth}", done, missing, "units"))
+                    if self._due():
+                        self._publish(None)
         self._publish(None)
         self._note_shortage()
         self._time(step.lower(), started)
-        return not late
+        return not until.reached()
 
     @property
     def deep(self) -> bool:
@@ -249,30 +274,50 @@ class Pipeline:
 
     # encoding
 
-    def _encode(self, batch: Sequence[tuple[int, Unit]], depth: int) -> None:
-        """Encode units block by block, reusing vectors of blocks that the store knows."""
-        encoder = self._encoder
-        tokens = tokenise_units(encoder, [(unit.path, unit.symbol, unit.text) for _, unit in batch])
+    def _planned(
+        self, below: int, depth: int, size: int, until: _Until, *, useful: bool
+    ) -> Iterator[tuple[_Batch, list[Ids]]]:
+        """Yield batches of units, and the tokens of those of their blocks that the store does not know."""
+        after = -1
+        while not until.reached() and (units := self._store.shallower(below, after, size, useful=useful)):
+            after, until.begun = units[-1][0], True
+            self._under_way = batch = self._plan(units, depth)
+            yield batch, list(batch.missing.values())
+
+    def _plan(self, units: Sequence[tuple[int, Unit]], depth: int) -> _Batch:
+        tokens = tokenise_units(self._encoder, [(unit.path, unit.symbol, unit.text) for _, unit in units])
         plans = [
-            plan_unit(encoder, text, head, unit.text, unit.start_line, unit.cuts, depth)
-            for (_, unit), (text, head) in zip(batch, tokens, strict=True)
+            (key, plan_unit(self._encoder, text, head, unit.text, unit.start_line, unit.cuts, depth))
+            for (key, unit), (text, head) in zip(units, tokens, strict=True)
         ]
-        wanted = {key: ids for plan in plans for key, ids in zip(plan.keys, plan.token_ids, strict=True)}
+        wanted = {key: ids for _, plan in plans for key, ids in zip(plan.keys, plan.token_ids, strict=True)}
         stored = self._store.known_vectors(list(wanted))
-        missing = [key for key in wanted if key not in stored]
-        try:
-            made = encoder.encode([wanted[key] for key in missing], depth)
-        except OutOfMemory as error:
-            raise _too_large([unit for _, unit in batch], plans, missing[error.row], error) from error
+        return _Batch(plans, {key: ids for key, ids in wanted.items() if key not in stored})
+
+    def _keep(self, batch: _Batch, made: Vectors, depth: int) -> None:
+        """Store the vectors of a batch's missing blocks, and queue those of its units."""
         # As the store keeps them, so that what is built from it is the same.
-        vectors = dict(zip(missing, made.astype(np.float16).astype(np.float32), strict=True))
-        self.summary.tokens += sum(len(wanted[key]) for key in missing)
+        vectors = dict(zip(batch.missing, made.astype(np.float16).astype(np.float32), strict=True))
+        self.summary.tokens += sum(map(len, batch.missing.values()))
         self._store.save_vectors(
             UnitVectors(key, depth, plan.blocks, plan.keys, {k: vectors[k] for k in plan.keys if k in vectors})
-            for (key, _), plan in zip(batch, plans, strict=True)
+            for key, plan in batch.plans
         )
-        self.summary.encoded += len(batch)
-        self._add_unit_vectors([(key, plan) for (key, _), plan in zip(batch, plans, strict=True)], vectors, depth)
+        self.summary.encoded += len(batch.plans)
+        self._add_unit_vectors(batch.plans, vectors, depth)
+
+    @contextmanager
+    def _named_where_too_large(self) -> Iterator[None]:
+        """Name the unit of a block for which this machine has too little memory: the batch begun last holds it."""
+        try:
+            yield
+        except OutOfMemory as error:
+            batch = self._under_way
+            block = list(batch.missing)[error.row]
+            key = next(key for key, plan in batch.plans if block in plan.keys)
+            unit = self._store.units([key])[key]
+            where = f"{unit.path}, lines {unit.start_line} to {unit.end_line}"
+            raise EnvironmentFailed(f"{where}: {error}; what was done is kept") from error
 
     def _note_shortage(self) -> None:
         """Say once what the encoder made smaller for want of memory."""
@@ -342,12 +387,6 @@ class Pipeline:
         with self._store.snapshot() as manifest:
             if manifest is not None:
                 refuse_other_model(manifest, self._encoder.name, self._encoder.fingerprint, folder)
-
-
-def _too_large(units: Sequence[Unit], plans: Sequence[UnitPlan], block: bytes, error: OutOfMemory) -> EnvironmentFailed:
-    """Return the error that names the unit of a block for which there was too little memory."""
-    unit = next(unit for unit, plan in zip(units, plans, strict=True) if block in plan.keys)
-    return EnvironmentFailed(f"{unit.path}, lines {unit.start_line} to {unit.end_line}: {error}; what was done is kept")
 
 
 def _below(path: str, closed: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr
@@ -18,6 +18,7 @@ def _listed(value: object) -> object:
     return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
 
 
+Device = Literal["cpu", "cuda"]
 _Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -41,6 +42,8 @@ class Settings(BaseSettings):
     include_vendored: bool = Field(default=False, description="index dependencies and build folders too")
     model: Path | None = Field(default=None, description="folder of another encoder model")
     trust_remote_code: Path | None = Field(default=None, description="the same folder, if code in it may run")
+    device: Device = Field(default="cpu", description="what the encoder runs on: cpu, or cuda (extra gpu)")
+    ray: str = Field(default="", description="Ray cluster that parses and encodes: HOST:PORT, auto or local")
     depth: int | None = Field(default=None, description="depth of the encoder for code; its deepest by default")
     query_depth: int | None = Field(default=None, description="depth of the encoder for queries; its deepest")
     generator_url: str = Field(default="", description="address of a chat server that writes code for queries")

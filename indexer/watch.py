@@ -70,7 +70,9 @@ class _Watcher:
         status: StatusFile,
     ) -> None:
         self._sources, self._status, self._told = sources, status, report
-        self._writing = partial(writing, folder, settings, encoder, self._report)
+        # Connecting to a cluster takes longer than a saved file does.
+        here = settings.model_copy(update={"ray": ""})
+        self._writing = partial(writing, folder, here, encoder, self._report)
         # By number: the sources that are to be looked at; the files known to be the reason, None for all.
         self._pending, self._changed = set(range(len(sources))), set[Path]()
         self._all = True

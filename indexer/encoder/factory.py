@@ -24,13 +24,20 @@ class Kind(Enum):
     MODULAR = "modular"
 
 
-def open_encoder(folder: Path | None = None, *, trusted: bool = False, threads: int | None = None) -> Encoder:
+def open_encoder(
+    folder: Path | None = None, *, trusted: bool = False, threads: int | None = None, device: str = "cpu"
+) -> Encoder:
     """Load the model in a folder, or the shipped one; `trusted` lets code that comes with it run.
 
-    Raises UsageError for a folder without a model, for one that needs an extra or a trust that is missing, and for one
-    that cannot be run; ModelDamaged for files that are not what they were, or do not load.
+    `device` is what our own export runs on, cpu or cuda; other models take a GPU where there is one. Raises UsageError
+    for a folder without a model, for one that needs an extra or a trust that is missing, and for one that cannot be
+    run; ModelDamaged for files that are not what they were, or do not load.
     """
     kind = Kind.OWN if folder is None else kind_of(folder)
+    if kind is Kind.OWN and device != "cpu":
+        from indexer.encoder.torch import TorchEncoder
+
+        return TorchEncoder.load(folder, device)
     if folder is None or kind is Kind.OWN:
         return OnnxEncoder.load(folder, threads)
     if kind is Kind.MODULAR:

@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from indexer.encoder.files import graph_name
 from indexer.errors import UsageError
 from indexer.training.export import GELU_LEAST, Weights
+from indexer.training.shape import Shape
 
 _NORMS = {"out_norm": "middle", "down_norm": "state"}
 
@@ -41,12 +42,31 @@ def read_exported(folder: Path, depths: Sequence[int]) -> dict[str, NDArray[np.f
     return result
 
 
+def read_exported_shape(folder: Path, layers: int) -> Shape:
+    """Return the sizes of a model folder, whose deepest exit is after `layers`; raise UsageError as `read_exported`."""
+    try:
+        return _Constants(folder / graph_name(layers)).shape(layers)
+    except (OSError, KeyError, ValueError, onnx.checker.ValidationError, DecodeError) as error:
+        raise UsageError(f"{folder} holds no model with an exit at {layers} that Fathom wrote: {error}") from error
+
+
 class _Constants:
     """The constants of one graph, by the names that `indexer.training.export` gave them."""
 
     def __init__(self, path: Path) -> None:
         model = onnx.load(path)
         self._values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        self._attributes = {
+            attribute.name: onnx.helper.get_attribute_value(attribute)
+            for node in model.graph.node
+            for attribute in node.attribute
+            if attribute.name in ("num_heads", "epsilon")
+        }
+
+    def shape(self, layers: int) -> Shape:
+        positions, hidden = self._values["places"].shape
+        heads, epsilon = self._attributes["num_heads"], self._attributes["epsilon"]
+        return Shape(layers, hidden, heads, positions, epsilon, len(self._values["words"]))
 
     def trunk(self, layers: int) -> dict[str, NDArray[np.float32]]:
         result = {

@@ -1,9 +1,11 @@
-"""Choosing how vectors are searched: FAISS where it is installed, else numpy. One place."""
+"""Choosing how vectors are searched: FAISS, on a GPU where there is one, else numpy. The one place that chooses."""
 
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from indexer.vectors.exact import ExactSearcher
 from indexer.vectors.index import SearchedSegment, SegmentedIndex
 from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors
 from indexer.vectors.segments import Part, Segment, chunks, read_segment, write_segment
+
+_log = logging.getLogger(__name__)
 
 # Below this numpy compares a query with every vector as fast as a first pass and its re-scoring together.
 FLAT_LIMIT = 10_000
@@ -30,8 +34,26 @@ def searcher(segment: Segment) -> SegmentSearcher:
     if len(segment.keys) < FLAT_LIMIT or backend() == "exact":
         return ExactSearcher(segment)
     from indexer.vectors.faiss import FaissSearcher
+    from indexer.vectors.faiss_gpu import GpuSearcher, gpus, made_for_gpus
 
-    return FaissSearcher(segment)
+    if not gpus():
+        if made_for_gpus():
+            _say_once("faiss-gpu is installed and finds no GPU: vectors are searched on the processor")
+        return FaissSearcher(segment)
+    try:
+        return GpuSearcher(segment)
+    except RuntimeError as error:
+        _say_once(f"the GPU cannot hold the vectors, they are searched on the processor: {_first_line(error)}")
+        return FaissSearcher(segment)
+
+
+@cache
+def _say_once(line: str) -> None:
+    _log.warning("%s", line)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 def open_vectors(folders: Sequence[tuple[Path, int]], dead: Keys) -> VectorIndex:

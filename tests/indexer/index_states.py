@@ -14,6 +14,7 @@ from indexer.splitting.parse import ParseRequest, parse_file
 from indexer.splitting.pool import ParsedFile
 from indexer.store.manifest import faults
 from indexer.types import SourceFile
+from indexer.workers import local as local_workers
 
 # Every unit of `text_of` holds it.
 COMMON = "common"
@@ -55,7 +56,7 @@ class CountingEncoder(StubEncoder):
 
 def hasten(patch):
     """Parse in this process, stage few files at a time, and deepen where a few units are new already."""
-    patch(pipeline_module, "ParserPool", InlinePool)
+    patch(local_workers, "ParserPool", InlinePool)
     patch(pipeline_module, "_STAGE_FILES", 3)
     patch(pipeline_module, "_AT_ONCE", 4)
 
