@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBuilding, IndexMissing, UsageError
+from indexer.generators.counting import estimate_tokens
 from indexer.index import Index, View, load_encoder
 from indexer.settings import Settings
 from indexer.watch_status import WatcherStatus, watchers
 from search.batch import BatchQuery, batched
 from search.engine import Engine
 from search.listing import FileList, list_files
-from search.packing import Context, Count, estimate_tokens, pack
+from search.packing import Context, Count, pack
 from search.packing import neighbours as beside
 from search.retrieval import Mode
 from search.types import Answer
