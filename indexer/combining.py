@@ -14,6 +14,7 @@ import numpy as np
 
 from indexer.encoder.interface import Vectors
 from indexer.errors import UsageError
+from indexer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class CodeWeights:
         weights = [getattr(self, each.name) for each in fields(self)]
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
             raise UsageError(f"the weights of code are {weights}: numbers of at least 0, not all of them 0")
+
+    @classmethod
+    def of(cls, settings: Settings) -> CodeWeights:
+        """Return what the settings say."""
+        return cls(settings.weight_code, settings.weight_rewritten, settings.weight_purpose)
 
 
 def code_text(original: str, rewritten: Sequence[str], purpose: str, weights: CodeWeights) -> str:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBusy, IndexDamaged, IndexMissing
 from indexer.lexical.factory import open_lexical
@@ -55,6 +56,11 @@ class View:
     def catalogue(self) -> Catalogue:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
+
+    @cached_property
+    def rewritten(self) -> bool:
+        """Whether anything was written for units, as most indexes have nothing."""
+        return self.store.any_rewritings()
 
 
 class Index:
@@ -169,9 +175,16 @@ def writing(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
-        damaged = repair_needed(folder, store)
+        weights = CodeWeights.of(settings)
         pipeline = Pipeline(
-            folder, store, encoder, processes=settings.processes, depth=settings.depth, report=report, fresh=damaged
+            folder,
+            store,
+            encoder,
+            processes=settings.processes,
+            depth=settings.depth,
+            report=report,
+            fresh=repair_needed(folder, store) or _weighed_otherwise(store, weights),
+            weights=weights,
         )
         with closing(pipeline):
             yield pipeline
@@ -225,6 +238,12 @@ def repair_needed(folder: Path, store: SqliteStore) -> bool:
     """Tell whether a derived file is missing or damaged, so that all of them are to be built anew."""
     with store.snapshot() as manifest:
         return manifest is not None and bool(faults(folder, manifest))
+
+
+def _weighed_otherwise(store: SqliteStore, weights: CodeWeights) -> bool:
+    """Tell whether rewritings were combined with other weights, so that what is derived is to be built anew."""
+    with store.snapshot() as manifest:
+        return manifest is not None and manifest.weights != astuple(weights) and store.any_rewritings()
 
 
 def load_encoder(settings: Settings) -> Encoder:
