@@ -25,7 +25,7 @@ from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
 from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
-from indexer.store.interface import Catalogue
+from indexer.store.interface import Catalogue, CodeRewriting
 from indexer.store.lock import writer_lock
 from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, disk_errors, faults
 from indexer.store.sqlite import SqliteStore
@@ -57,9 +57,13 @@ class View:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
 
+    def rewritings(self, keys: Sequence[int]) -> dict[int, CodeRewriting]:
+        """Return what was written for those of the units that have it; raise IndexDamaged for an altered row."""
+        return self.store.rewritings(keys) if self._rewritten else {}
+
     @cached_property
-    def rewritten(self) -> bool:
-        """Whether anything was written for units, as most indexes have nothing."""
+    def _rewritten(self) -> bool:
+        """Whether anything was written: most indexes need not be asked with every query."""
         return self.store.any_rewritings()
 
 

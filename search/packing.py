@@ -53,6 +53,7 @@ class _Piece:
     units: tuple[str, ...]
     symbols: tuple[str, ...]
     texts: tuple[str, ...]
+    purposes: tuple[str, ...] = ()
 
     @property
     def end_line(self) -> int:
@@ -148,7 +149,8 @@ def _piece(unit: Hit | Unit) -> _Piece:
     symbols = (unit.symbol,) if unit.symbol else ()
     lines = tuple(unit.text.split("\n"))
     where = (unit.repository, unit.path, unit.language, unit.start_line)
-    return _Piece(*where, lines, (unit.id,), symbols, (unit.text.strip(),))
+    purpose = unit.purpose if isinstance(unit, Hit) else None
+    return _Piece(*where, lines, (unit.id,), symbols, (unit.text.strip(),), (purpose,) if purpose else ())
 
 
 def _repeated(unit: Hit | Unit, pieces: Iterable[_Piece]) -> bool:
@@ -172,6 +174,7 @@ def _joined(one: _Piece, other: _Piece) -> _Piece:
         units=tuple(dict.fromkeys(one.units + other.units)),
         symbols=tuple(dict.fromkeys(one.symbols + other.symbols)),
         texts=one.texts + other.texts,
+        purposes=tuple(dict.fromkeys(one.purposes + other.purposes)),
     )
 
 
@@ -180,12 +183,13 @@ def _text(pieces: Sequence[_Piece]) -> str:
 
 
 def _rendered(piece: _Piece) -> str:
-    """Return a piece under its place, in a fence that is longer than any run of backticks in it."""
+    """Return a piece under its place and purposes, in a fence that is longer than any run of backticks in it."""
     code = "\n".join(piece.lines).strip("\n")
     fence = "`" * max(_FENCE, 1 + max(map(len, _BACKTICKS.findall(code)), default=0))
     symbols = f" ({', '.join(piece.symbols)})" if piece.symbols else ""
     place = _plain(f"{piece.repository}/{piece.path}:{piece.start_line}-{piece.end_line}{symbols}")
-    return f"{place}\n{fence}{_NOT_A_LANGUAGE.sub('', piece.language)}\n{code}\n{fence}\n\n"
+    said = "".join(f"{_plain(purpose)}\n" for purpose in piece.purposes)
+    return f"{place}\n{said}{fence}{_NOT_A_LANGUAGE.sub('', piece.language)}\n{code}\n{fence}\n\n"
 
 
 def _plain(place: str) -> str:
