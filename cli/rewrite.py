@@ -1,0 +1,142 @@
+"""`fathom rewrite`: have a language model say what each unit is for, and write it anew."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import settings, shared
+from cli.progress import progress
+from indexer.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.rewriting import Estimate, Rewritten
+    from indexer.settings import Settings
+
+_MINUTE = 60.0
+_HOUR = 90 * _MINUTE
+
+
+@click.command("rewrite")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--dry-run", is_flag=True, help="Only say what it would take; nothing is sent.")
+@click.option("--yes", is_flag=True, help="Begin without a question.")
+@click.option("--budget", type=click.IntRange(min=0), metavar="TOKENS", help="Stop before more tokens are used.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Stop after N texts.")
+@click.option(
+    "--generator",
+    "chosen_generator",
+    default="",
+    metavar="KIND[:FOLDER]",
+    help="recorded:FOLDER replays; endpoint:FOLDER and local:FOLDER record what is written, too.",
+)
+@shared
+def command(
+    names: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    budget: int | None,
+    limit: int | None,
+    chosen_generator: str,
+    folder: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Write a purpose and a rewriting for every function, method and class of the sources NAME, or of all.
+
+    They are written by the model that FATHOM_GENERATOR_URL and FATHOM_GENERATOR_MODEL name, and searched beside the
+    code: the code is sent there, and nothing is without these settings. What it takes is said first. Stop it when you
+    like: what was written stays, is searchable with the next run, and no unit is asked for again before it changes.
+    """
+    del verbose
+    from indexer.generators.factory import GeneratorSettings, open_for_code
+    from indexer.index import Index
+    from indexer.rewriting import estimate, rewrite
+
+    chosen = settings(folder)
+    Index.open(chosen.index).close()
+    generator, at_once = open_for_code(GeneratorSettings.of(chosen), chosen.generator_concurrency, chosen_generator)
+    with closing(generator):
+        wanted = estimate(chosen.index, generator.name, names, limit)
+        if not quiet:
+            _say_estimate(wanted, chosen, generator.name)
+        if dry_run:
+            if as_json:
+                click.echo(json.dumps({**asdict(wanted), "cost": wanted.cost(chosen)}, indent=2))
+            return
+        if wanted.texts and budget != 0 and not chosen_generator.startswith("recorded"):
+            _ask(yes=yes)
+        with progress(shown=sys.stderr.isatty() and not quiet) as report:
+            done = rewrite(
+                chosen.index,
+                chosen,
+                generator,
+                sources=names,
+                budget=budget,
+                limit=limit,
+                at_once=at_once,
+                report=report,
+                measured=lambda seconds: (
+                    None if quiet else click.echo(f"all will take about {_time(seconds)}", err=True)
+                ),
+            )
+    _say(done, chosen, as_json=as_json, quiet=quiet)
+    if done.fault is not None:
+        raise done.fault
+
+
+def _ask(*, yes: bool) -> None:
+    """Ask whether to begin; raise UsageError where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked whether to begin; say --yes, or --dry-run to see what it takes")
+    click.confirm("Begin?", abort=True, err=True)
+
+
+def _say_estimate(wanted: Estimate, chosen: Settings, generator: str) -> None:
+    if not wanted.texts:
+        click.echo(f"{generator} has written for all units that are worth it", err=True)
+        return
+    copies = f" ({wanted.copies} more have the text of another one)" if wanted.copies else ""
+    cost = wanted.cost(chosen)
+    click.echo(
+        f"{wanted.texts} units to write for{copies}, by {generator}: about {wanted.tokens_in:,} tokens to read and "
+        f"{wanted.tokens_out:,} to write" + ("" if cost is None else f", at a cost of {cost:.2f}"),
+        err=True,
+    )
+    click.echo("how long it takes is not known before the first few are written", err=True)
+
+
+def _say(done: Rewritten, chosen: Settings, *, as_json: bool, quiet: bool) -> None:
+    from indexer.rewriting import cost_of
+
+    cost = cost_of(done.tokens_in, done.tokens_out, chosen)
+    if as_json:
+        fault = str(done.fault) if done.fault else None
+        click.echo(json.dumps({**asdict(done), "fault": fault, "cost": cost}, ensure_ascii=False, indent=2))
+    elif not quiet:
+        price = "" if cost is None else f", at a cost of {cost:.2f}"
+        click.echo(
+            f"{done.written} written, {done.copied} units have the text of another one; {done.tokens_in:,} tokens read, "
+            f"{done.tokens_out:,} written{price}, in {_time(done.seconds)}",
+            err=True,
+        )
+        if done.failed:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in done.failed.items())
+            click.echo(f"failed: {reasons}; the next run asks for them again", err=True)
+        if done.stopped:
+            click.echo(f"stopped: {done.stopped}", err=True)
+
+
+def _time(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / _MINUTE:.0f} min" if seconds < _HOUR else f"{seconds / (_HOUR / 1.5):.1f} h"
