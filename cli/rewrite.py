@@ -65,13 +65,14 @@ def command(
     generator, at_once = open_for_code(GeneratorSettings.of(chosen), chosen.generator_concurrency, chosen_generator)
     with closing(generator):
         wanted = estimate(chosen.index, generator.name, names, limit)
+        recorded = chosen_generator.startswith("recorded")
         if not quiet:
-            _say_estimate(wanted, chosen, generator.name)
+            _say_estimate(wanted, chosen, generator.name, sent=not recorded)
         if dry_run:
             if as_json:
                 click.echo(json.dumps({**asdict(wanted), "cost": wanted.cost(chosen)}, indent=2))
             return
-        if wanted.texts and budget != 0 and not chosen_generator.startswith("recorded"):
+        if wanted.texts and budget != 0 and not recorded:
             _ask(yes=yes)
         with progress(shown=sys.stderr.isatty() and not quiet) as report:
             done = rewrite(
@@ -83,9 +84,7 @@ def command(
                 limit=limit,
                 at_once=at_once,
                 report=report,
-                measured=lambda seconds: (
-                    None if quiet else click.echo(f"all will take about {_time(seconds)}", err=True)
-                ),
+                measured=_silent if quiet else _say_time,
             )
     _say(done, chosen, as_json=as_json, quiet=quiet)
     if done.fault is not None:
@@ -101,7 +100,7 @@ def _ask(*, yes: bool) -> None:
     click.confirm("Begin?", abort=True, err=True)
 
 
-def _say_estimate(wanted: Estimate, chosen: Settings, generator: str) -> None:
+def _say_estimate(wanted: Estimate, chosen: Settings, generator: str, *, sent: bool) -> None:
     if not wanted.texts:
         click.echo(f"{generator} has written for all units that are worth it", err=True)
         return
@@ -112,6 +111,8 @@ def _say_estimate(wanted: Estimate, chosen: Settings, generator: str) -> None:
         f"{wanted.tokens_out:,} to write" + ("" if cost is None else f", at a cost of {cost:.2f}"),
         err=True,
     )
+    if sent and chosen.generator_url:
+        click.echo(f"their code is sent to {chosen.generator_url}", err=True)
     click.echo("how long it takes is not known before the first few are written", err=True)
 
 
@@ -125,8 +126,8 @@ def _say(done: Rewritten, chosen: Settings, *, as_json: bool, quiet: bool) -> No
     elif not quiet:
         price = "" if cost is None else f", at a cost of {cost:.2f}"
         click.echo(
-            f"{done.written} written, {done.copied} units have the text of another one; {done.tokens_in:,} tokens read, "
-            f"{done.tokens_out:,} written{price}, in {_time(done.seconds)}",
+            f"{done.written} written, {done.copied} units have the text of another one; "
+            f"{done.tokens_in:,} tokens read, {done.tokens_out:,} written{price}, in {_time(done.seconds)}",
             err=True,
         )
         if done.failed:
@@ -134,6 +135,14 @@ def _say(done: Rewritten, chosen: Settings, *, as_json: bool, quiet: bool) -> No
             click.echo(f"failed: {reasons}; the next run asks for them again", err=True)
         if done.stopped:
             click.echo(f"stopped: {done.stopped}", err=True)
+
+
+def _say_time(seconds: float) -> None:
+    click.echo(f"all will take about {_time(seconds)}", err=True)
+
+
+def _silent(_: float) -> None:
+    """Say nothing."""
 
 
 def _time(seconds: float) -> str:

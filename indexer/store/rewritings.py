@@ -19,7 +19,7 @@ from indexer.store.manifest import REINDEX
 from indexer.store.schema import row_hash
 
 # Shorter units say all there is to say: a getter, a constant.
-_LEAST_CHARS = 40
+_LEAST_CHARS = 24
 # Units for which something is written: what people ask for. Documents speak for themselves.
 WORTH_REWRITING = f"u.kind IN ('function', 'method', 'class') AND length(u.text) >= {_LEAST_CHARS}"
 # Units for which a generator, named once, has not written all.
