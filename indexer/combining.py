@@ -35,8 +35,8 @@ class CodeWeights:
 
     @classmethod
     def of(cls, settings: Settings) -> CodeWeights:
-        """Return what the settings say."""
-        return cls(settings.weight_code, settings.weight_rewritten, settings.weight_purpose)
+        """Return what the settings say: an index always has the code itself, by whose words phrases are looked up."""
+        return cls(1.0, settings.weight_rewritten, settings.weight_purpose)
 
 
 def code_text(original: str, rewritten: Sequence[str], purpose: str, weights: CodeWeights) -> str:
