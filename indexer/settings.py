@@ -50,10 +50,8 @@ class Settings(BaseSettings):
     generator_concurrency: int = Field(default=4, ge=1, le=256, description="requests of `fathom rewrite` at a time")
     price_in: float | None = Field(default=None, ge=0, description="what a million tokens read by it cost")
     price_out: float | None = Field(default=None, ge=0, description="what a million tokens written by it cost")
-    weight_rewritten: float = Field(
-        default=1.0, ge=0, le=_MOST_WEIGHT, description="what a rewriting counts beside the code"
-    )
-    weight_purpose: float = Field(default=1.0, ge=0, le=_MOST_WEIGHT, description="what a purpose counts beside the code")
+    weight_rewritten: float = Field(default=1.0, ge=0, le=_MOST_WEIGHT, description="what a rewriting counts, code 1")
+    weight_purpose: float = Field(default=1.0, ge=0, le=_MOST_WEIGHT, description="what a purpose counts, code 1")
     keys: Path | None = Field(
         default=None, description="TOML file of the keys that the server asks for; none by default"
     )
