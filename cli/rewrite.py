@@ -58,34 +58,24 @@ def command(
     del verbose
     from indexer.generators.factory import GeneratorSettings, open_for_code
     from indexer.index import Index
-    from indexer.rewriting import estimate, rewrite
+    from indexer.rewriting import Bounds, estimate, rewrite
 
-    chosen = settings(folder)
+    chosen, recorded = settings(folder), chosen_generator.startswith("recorded")
     Index.open(chosen.index).close()
     generator, at_once = open_for_code(GeneratorSettings.of(chosen), chosen.generator_concurrency, chosen_generator)
     with closing(generator):
-        wanted = estimate(chosen.index, generator.name, names, limit)
-        recorded = chosen_generator.startswith("recorded")
+        bounds = Bounds(names, budget, limit, at_once)
+        wanted = estimate(chosen.index, generator.name, bounds)
         if not quiet:
             _say_estimate(wanted, chosen, generator.name, sent=not recorded)
         if dry_run:
-            if as_json:
-                click.echo(json.dumps({**asdict(wanted), "cost": wanted.cost(chosen)}, indent=2))
+            _write_estimate(wanted, chosen, as_json=as_json)
             return
         if wanted.texts and budget != 0 and not recorded:
             _ask(yes=yes)
         with progress(shown=sys.stderr.isatty() and not quiet) as report:
-            done = rewrite(
-                chosen.index,
-                chosen,
-                generator,
-                sources=names,
-                budget=budget,
-                limit=limit,
-                at_once=at_once,
-                report=report,
-                measured=_silent if quiet else _say_time,
-            )
+            measured = _silent if quiet else _say_time
+            done = rewrite(chosen.index, chosen, generator, bounds=bounds, report=report, measured=measured)
     _say(done, chosen, as_json=as_json, quiet=quiet)
     if done.fault is not None:
         raise done.fault
@@ -114,6 +104,11 @@ def _say_estimate(wanted: Estimate, chosen: Settings, generator: str, *, sent: b
     if sent and chosen.generator_url:
         click.echo(f"their code is sent to {chosen.generator_url}", err=True)
     click.echo("how long it takes is not known before the first few are written", err=True)
+
+
+def _write_estimate(wanted: Estimate, chosen: Settings, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**asdict(wanted), "cost": wanted.cost(chosen)}, indent=2))
 
 
 def _say(done: Rewritten, chosen: Settings, *, as_json: bool, quiet: bool) -> None:

@@ -74,6 +74,16 @@ _REASONS: tuple[tuple[type[GenerationFailed], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is asked for at most: of which sources (none named: all), tokens and texts (None: no bound), how many at once."""
+
+    sources: tuple[str, ...] = ()
+    tokens: int | None = None
+    texts: int | None = None
+    at_once: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What is to be written: `texts` of units, which `copies` more units have too, and the tokens that it takes."""
 
@@ -112,18 +122,18 @@ def cost_of(tokens_in: int, tokens_out: int, settings: Settings) -> float | None
     return (tokens_in * settings.price_in + tokens_out * settings.price_out) / 1e6
 
 
-def estimate(folder: Path, generator: str, sources: Sequence[str] = (), limit: int | None = None) -> Estimate:
+def estimate(folder: Path, generator: str, bounds: Bounds = Bounds()) -> Estimate:
     """Return what a generator has to write for an index; raise UsageError for a source that it does not have."""
     with closing(SqliteStore(folder)) as store:
-        _check_sources(store, sources)
+        _check_sources(store, bounds.sources)
         texts: set[bytes] = set()
         copies, counted, length, tokens_in, tokens_out = 0, 0, 0, 0, 0
-        for unit in _unwritten(store, generator, sources):
+        for unit in _unwritten(store, generator, bounds.sources):
             key = bytes.fromhex(text_key(unit.text))
             if key in texts:
                 copies += 1
                 continue
-            if limit is not None and len(texts) >= limit:
+            if bounds.texts is not None and len(texts) >= bounds.texts:
                 continue
             texts.add(key)
             length += min(len(unit.text), prompts.MAX_QUOTED)
@@ -140,26 +150,32 @@ def rewrite(
     generator: Generator,
     encoder: Encoder | None = None,
     *,
-    sources: Sequence[str] = (),
-    budget: int | None = None,
-    limit: int | None = None,
-    at_once: int = 1,
+    bounds: Bounds = Bounds(),
     report: Report = silent,
     measured: Callable[[float], None] = lambda _: None,
 ) -> Rewritten:
     """Write for every unit for which this generator has not, most useful first, and publish as it comes.
 
-    `budget` bounds the tokens, read and written, `limit` the texts; `at_once` are asked for at a time. What was kept is
-    counted by `report`, and survives whatever happens; `measured` is told, once, how many seconds all will take. Other
-    writers get in between. Raises UsageError for an unknown source and IndexMissing where there is nothing to rewrite.
+    What was kept is counted by `report`, and survives whatever happens; `measured` is told, once, how many seconds all
+    will take. Other writers get in between. Raises UsageError for an unknown source and IndexMissing where there is
+    nothing to rewrite.
     """
     Index.open(folder).close()
-    whole = estimate(folder, generator.name, sources, limit)
-    run = _Run(folder, settings, generator, encoder or load_encoder(settings), budget, limit, report)
+    total = estimate(folder, generator.name, bounds).texts
+    run = _Run(folder, settings, generator, encoder or load_encoder(settings), bounds)
     with closing(SqliteStore(folder)) as store:
-        run.write(store, sources, at_once, whole.texts, measured)
+        run.write(store, _Told(total, report, measured))
     run.finish()
     return run.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who is told how far a run is, of how many texts."""
+
+    total: int
+    report: Report
+    measured: Callable[[float], None]
 
 
 @dataclass(slots=True)
@@ -183,17 +199,10 @@ class _Run:
     """One run: everything but the asking itself happens on the thread that made it."""
 
     def __init__(
-        self,
-        folder: Path,
-        settings: Settings,
-        generator: Generator,
-        encoder: Encoder,
-        budget: int | None,
-        limit: int | None,
-        report: Report,
+        self, folder: Path, settings: Settings, generator: Generator, encoder: Encoder, bounds: Bounds
     ) -> None:
         self._folder, self._settings, self._generator, self._encoder = folder, settings, generator, encoder
-        self._budget, self._limit, self._report = budget, limit, report
+        self._bounds = bounds
         self._over = threading.Event()
         self._open: dict[str, _Job] = {}
         self._unkept: list[_Job] = []
@@ -202,20 +211,19 @@ class _Run:
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self.outcome = Rewritten()
 
-    def write(
-        self, store: SqliteStore, sources: Sequence[str], at_once: int, total: int, measured: Callable[[float], None]
-    ) -> None:
+    def write(self, store: SqliteStore, told: _Told) -> None:
         """Ask for what is missing; what came is kept even where this is interrupted."""
+        at_once = self._bounds.at_once
         pool = ThreadPoolExecutor(at_once, "fathom-rewrite")
         waiting: dict[Future[None], _Job] = {}
         kinds = {source.name: source.kind for source in store.sources()}
         try:
-            for job in self._jobs(store, sources, kinds):
+            for job in self._jobs(store, kinds):
                 waiting[pool.submit(self._ask, job)] = job
                 while len(waiting) >= at_once:
-                    self._collect(waiting, total, measured)
+                    self._collect(waiting, told)
             while waiting:
-                self._collect(waiting, total, measured)
+                self._collect(waiting, told)
             self._keep(patience=None)
         except BaseException:
             self._over.set()
@@ -239,9 +247,9 @@ class _Run:
 
     # what is asked for
 
-    def _jobs(self, store: SqliteStore, sources: Sequence[str], kinds: dict[str, str]) -> Iterator[_Job]:
+    def _jobs(self, store: SqliteStore, kinds: dict[str, str]) -> Iterator[_Job]:
         """Yield the texts to ask for, until there is a reason to stop."""
-        for unit in _unwritten(store, self._generator.name, sources):
+        for unit in _unwritten(store, self._generator.name, self._bounds.sources):
             text = text_key(unit.text)
             if text in self._open:
                 self._open[text].units.append(unit.id)
@@ -269,12 +277,13 @@ class _Run:
         spent = self.outcome.tokens_in + self.outcome.tokens_out + self._reserved
         if self.outcome.stopped:
             return True
-        if self._budget == 0:
+        most = self._bounds
+        if most.tokens == 0:
             self.outcome.stopped = "a budget of 0 tokens: nothing was asked"
-        elif self._budget is not None and spent + job.reserved > self._budget:
-            self.outcome.stopped = f"the budget of {self._budget} tokens is used up"
-        elif self._limit is not None and self._asked >= self._limit:
-            self.outcome.stopped = f"the limit of {self._limit} texts is reached"
+        elif most.tokens is not None and spent + job.reserved > most.tokens:
+            self.outcome.stopped = f"the budget of {most.tokens} tokens is used up"
+        elif most.texts is not None and self._asked >= most.texts:
+            self.outcome.stopped = f"the limit of {most.texts} texts is reached"
         return bool(self.outcome.stopped)
 
     def _ask(self, job: _Job) -> None:
@@ -302,7 +311,7 @@ class _Run:
 
     # what came
 
-    def _collect(self, waiting: dict[Future[None], _Job], total: int, measured: Callable[[float], None]) -> None:
+    def _collect(self, waiting: dict[Future[None], _Job], told: _Told) -> None:
         """Take what is done, keep it when it is time, and give up where nothing is to be expected any more."""
         done, _ = wait(waiting, timeout=_KEEP_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
@@ -312,9 +321,9 @@ class _Run:
         if len(self._unkept) >= _KEEP_TEXTS or time.monotonic() - self._kept_at >= _KEEP_SECONDS:
             before = self._kept
             self._keep(patience=None if len(self._unkept) >= _MOST_WAITING else 0.0)
-            if before < _MEASURED_ON <= self._kept < total:
-                measured((time.monotonic() - self._begun) / self._kept * total)
-            self._report(Progress("Rewriting", self._kept, total, "texts"))
+            if before < _MEASURED_ON <= self._kept < told.total:
+                told.measured((time.monotonic() - self._begun) / self._kept * told.total)
+            told.report(Progress("Rewriting", self._kept, told.total, "texts"))
             self._publish_if_due()
 
     def _take(self, job: _Job) -> None:

@@ -58,12 +58,13 @@ class Arm:
 
 
 _PLAIN_CODE = CodeWeights(1, 0, 0)
-# What a plain system is given besides: exemplars with its queries (GAR), rewritten code too (ReCo), purposes too, and
-# purposes alone, for which nothing is generated while somebody waits.
+# What a plain system is given besides: exemplars with its queries (GAR), rewritten code too (ReCo), purposes too; and
+# both sides of the code, or purposes alone, for which nothing is generated while somebody waits.
 ARMS: Mapping[str, Arm] = {
     "gar": Arm(exemplars=True, code=_PLAIN_CODE),
     "reco": Arm(exemplars=True, code=CodeWeights(1, 1, 0)),
     "reco+purpose": Arm(exemplars=True, code=CodeWeights(1, 1, 1)),
+    "rewritten": Arm(exemplars=False, code=CodeWeights(1, 1, 1)),
     "purpose": Arm(exemplars=False, code=CodeWeights(1, 0, 1)),
 }
 

@@ -213,7 +213,7 @@ def test_indexing_goes_on_meanwhile(index, tmp_path, serve, plays):
     assert run(["index", "-q", "--no-vectors", "--index", str(index), str(tmp_path / "tree")]) == 0
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0
-    assert re.search(r"(39|40) written", err)
+    assert re.search(r"(39|40|41) written", err)  # what came meanwhile, too, if it came before the end
     assert run(["check", "--index", str(index)]) == 0
 
 

@@ -18,7 +18,7 @@ from indexer.generators.chat import Server
 from indexer.generators.endpoint import Endpoint
 from indexer.generators.interface import Busy, Unusable
 from indexer.index import Index, deepen, writing
-from indexer.rewriting import Estimate, estimate, rewrite
+from indexer.rewriting import Bounds, Estimate, estimate, rewrite
 from indexer.settings import Settings
 from indexer.store.interface import NewRewriting
 from indexer.store.lock import writer_lock
@@ -55,10 +55,10 @@ def place(tmp_path, tree, quick, monkeypatch):
 def write(quick):
     """Return what rewrites an index from a server; it answers with what the run did."""
 
-    def written(folder, server, settings=None, **options):
-        chosen = settings or quick.settings(folder)
+    def written(folder, server, **most):
         with closing(Endpoint(Server(server.url, "tiny"), attempts=1)) as generator:
-            return rewrite(folder, chosen, generator, quick.CountingEncoder(), at_once=4, **options)
+            bounds = Bounds(**most, at_once=4)
+            return rewrite(folder, quick.settings(folder), generator, quick.CountingEncoder(), bounds=bounds)
 
     return written
 
@@ -149,7 +149,7 @@ def test_other_prompts_write_anew_and_what_was_written_stays_until_then(place, s
     write(place, serve(plays.writes))
     monkeypatch.setattr(prompts, "VERSION", prompts.VERSION + 1)
     server = serve(plays.says("Hums something else."))
-    done = write(place, server, limit=3)
+    done = write(place, server, texts=3)
     assert done.stopped == "the limit of 3 texts is reached"
     purposes = list(_purposes(place).values())
     assert (purposes.count("Hums something else."), len(purposes)) == (3, 8)
@@ -181,7 +181,7 @@ def test_the_most_useful_come_first_and_documents_not_at_all(place, tree, serve,
     (tree / "zebra.py").write_text(_source("zebra"))
     quick.update(place, [quick.folder_source(tree)], quick.CountingEncoder())
     server = serve(plays.writes)
-    assert write(place, server, limit=10).written == 10
+    assert write(place, server, texts=10).written == 10
     said = " ".join(_asked(server))
     assert "zebra_1" in said
     assert "aphid" not in said
@@ -196,10 +196,10 @@ def test_one_source_of_several(place, tmp_path, serve, plays, write, quick):
     (other / "owl.py").write_text(_source("owl"))
     quick.update(place, [quick.folder_source(other, "other")], quick.CountingEncoder())
     server = serve(plays.writes)
-    assert write(place, server, sources=["other"]).written == 2
+    assert write(place, server, sources=("other",)).written == 2
     assert _purposes(place).keys() == {"owl_0", "owl_1"}
     with pytest.raises(UsageError, match="no source 'nosuch'; it has other, tree"):
-        write(place, server, sources=["nosuch"])
+        write(place, server, sources=("nosuch",))
 
 
 # what it costs
@@ -210,23 +210,23 @@ def test_an_estimate_counts_texts_tokens_and_cost(place, write):
     assert whole.texts == 8
     assert 8 * 100 < whole.tokens_in < 8 * 1_000
     assert 8 * 40 < whole.tokens_out < 8 * 200
-    assert estimate(place, "tiny", limit=2).texts == 2
+    assert estimate(place, "tiny", Bounds(texts=2)).texts == 2
     assert Estimate(1, 0, 2_000_000, 500_000).cost(Settings(price_in=3, price_out=8)) == 10
     assert whole.cost(Settings()) is whole.cost(Settings(price_in=1)) is None
 
 
 def test_a_budget_of_nothing_asks_nothing_and_says_so(place, serve, plays, write):
     server = serve(plays.writes)
-    done = write(place, server, budget=0)
+    done = write(place, server, tokens=0)
     assert "nothing was asked" in done.stopped
     assert server.seen == []
     assert _purposes(place) == {}
 
 
 def test_a_budget_is_not_exceeded_by_what_is_under_way(place, serve, plays, write):
-    one = estimate(place, "tiny", limit=1)
+    one = estimate(place, "tiny", Bounds(texts=1))
     budget = 3 * (one.tokens_in + one.tokens_out)
-    done = write(place, serve(plays.writes), budget=budget)
+    done = write(place, serve(plays.writes), tokens=budget)
     assert "budget" in done.stopped
     assert 2 <= done.written < 8
     assert done.tokens_in + done.tokens_out <= budget
@@ -352,7 +352,7 @@ def test_what_is_expected_of_nobody_ends_the_run_and_keeps_what_came(place, quic
 
 
 def test_a_full_disk_is_said_and_what_was_there_answers(place, serve, plays, write):
-    write(place, serve(plays.writes), limit=4)
+    write(place, serve(plays.writes), texts=4)
     before = _purposes(place)
     store = SqliteStore(place)
     connection = store._connections.get()
@@ -368,7 +368,7 @@ def test_a_full_disk_is_said_and_what_was_there_answers(place, serve, plays, wri
 
 
 def test_an_index_built_anew_is_the_one_that_grew(place, tree, tmp_path, serve, plays, write, quick):
-    write(place, serve(plays.writes), limit=5)
+    write(place, serve(plays.writes), texts=5)
     (tree / "gnu.py").write_text(_source("gnu"))
     (tree / "camel.py").unlink()
     quick.update(place, [quick.folder_source(tree)], quick.CountingEncoder())
