@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from indexer.settings import Settings
 
 _MINUTE = 60.0
-_HOUR = 90 * _MINUTE
+_HOUR = 60 * _MINUTE
+# Less is shown with its first two digits.
+_CENTS = 0.1
 
 
 @click.command("rewrite")
@@ -71,8 +73,9 @@ def command(
         if dry_run:
             _write_estimate(wanted, chosen, as_json=as_json)
             return
-        if wanted.texts and budget != 0 and not recorded:
-            _ask(yes=yes)
+        if wanted.texts and budget != 0 and not recorded and not _agreed(yes=yes):
+            click.echo("nothing was sent", err=True)
+            return
         with progress(shown=sys.stderr.isatty() and not quiet) as report:
             measured = _silent if quiet else _say_time
             done = rewrite(chosen.index, chosen, generator, bounds=bounds, report=report, measured=measured)
@@ -81,24 +84,24 @@ def command(
         raise done.fault
 
 
-def _ask(*, yes: bool) -> None:
-    """Ask whether to begin; raise UsageError where nobody can answer."""
+def _agreed(*, yes: bool) -> bool:
+    """Tell whether to begin; raise UsageError where nobody can answer."""
     if yes:
-        return
+        return True
     if not sys.stdin.isatty():
         raise UsageError("nobody can be asked whether to begin; say --yes, or --dry-run to see what it takes")
-    click.confirm("Begin?", abort=True, err=True)
+    return click.confirm("Begin?", err=True)
 
 
 def _say_estimate(wanted: Estimate, chosen: Settings, generator: str, *, sent: bool) -> None:
     if not wanted.texts:
-        click.echo(f"{generator} has written for all units that are worth it", err=True)
+        click.echo(f"{generator} has written for all units that are worth it: nothing to do", err=True)
         return
     copies = f" ({wanted.copies} more have the text of another one)" if wanted.copies else ""
     cost = wanted.cost(chosen)
     click.echo(
         f"{wanted.texts} units to write for{copies}, by {generator}: about {wanted.tokens_in:,} tokens to read and "
-        f"{wanted.tokens_out:,} to write" + ("" if cost is None else f", at a cost of {cost:.2f}"),
+        f"{wanted.tokens_out:,} to write" + _price(cost),
         err=True,
     )
     if sent and chosen.generator_url:
@@ -119,17 +122,20 @@ def _say(done: Rewritten, chosen: Settings, *, as_json: bool, quiet: bool) -> No
         fault = str(done.fault) if done.fault else None
         click.echo(json.dumps({**asdict(done), "fault": fault, "cost": cost}, ensure_ascii=False, indent=2))
     elif not quiet:
-        price = "" if cost is None else f", at a cost of {cost:.2f}"
-        click.echo(
-            f"{done.written} written, {done.copied} units have the text of another one; "
-            f"{done.tokens_in:,} tokens read, {done.tokens_out:,} written{price}, in {_time(done.seconds)}",
-            err=True,
-        )
+        copied = f" and {done.copied} copied" if done.copied else ""
+        used = f"{done.tokens_in:,} tokens read, {done.tokens_out:,} written{_price(cost)}"
+        click.echo(f"{done.written} written{copied}; {used}, in {_time(done.seconds)}", err=True)
         if done.failed:
             reasons = ", ".join(f"{count} {reason}" for reason, count in done.failed.items())
             click.echo(f"failed: {reasons}; the next run asks for them again", err=True)
         if done.stopped:
             click.echo(f"stopped: {done.stopped}", err=True)
+
+
+def _price(cost: float | None) -> str:
+    if cost is None:
+        return ""
+    return f", at a cost of {cost:.2f}" if cost >= _CENTS else f", at a cost of {cost:.2g}"
 
 
 def _say_time(seconds: float) -> None:
@@ -143,4 +149,4 @@ def _silent(_: float) -> None:
 def _time(seconds: float) -> str:
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
-    return f"{seconds / _MINUTE:.0f} min" if seconds < _HOUR else f"{seconds / (_HOUR / 1.5):.1f} h"
+    return f"{seconds / _MINUTE:.0f} min" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h"

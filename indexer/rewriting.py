@@ -75,7 +75,7 @@ _REASONS: tuple[tuple[type[GenerationFailed], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is asked for at most: of which sources (none named: all), tokens and texts (None: no bound), how many at once."""
+    """Of which sources (() is all) how much is asked for at most, tokens and texts (None is no bound), and at once."""
 
     sources: tuple[str, ...] = ()
     tokens: int | None = None
@@ -225,6 +225,7 @@ class _Run:
             while waiting:
                 self._collect(waiting, told)
             self._keep(patience=None)
+            told.report(Progress("Rewriting", self._kept, told.total, "texts"))
         except BaseException:
             self._over.set()
             self._generator.close()  # what is being asked for ends

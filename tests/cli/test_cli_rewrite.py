@@ -155,6 +155,8 @@ def test_a_dead_server_is_exit_code_5(fathom, serve, plays):
     assert (code, out) == (5, "")
     assert "stopped: 8 texts in a row failed" in err
     assert "who are you?" in err
+    code, out, _ = fathom("--yes", "--json")
+    assert (code, "who are you?" in json.loads(out)["fault"]) == (5, True)
 
 
 def test_what_is_written_can_be_recorded_and_replayed(fathom, index, tmp_path, serve, plays):
