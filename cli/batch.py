@@ -25,6 +25,9 @@ _FORMATS = ("jsonl", "trec", "beir")
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(1, 1_000), help="Hits a query.")
 @click.option("--budget", type=click.IntRange(1, 1_000_000), help="Tokens of a context made of the hits (jsonl).")
 @click.option("--neighbours", is_flag=True, help="Fill it up with class heads and the units after the hits.")
+@click.option(
+    "--rewrite-ms", metavar="N", type=click.IntRange(0, 60_000), help="Also with code that a generator writes in N ms."
+)
 @click.option("--format", "shape", type=click.Choice(_FORMATS), default="jsonl", show_default=True)
 @click.option("--processes", type=click.IntRange(1, 256), help="Processes that answer; one a core by default.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False), default="-")
@@ -35,6 +38,7 @@ def command(
     k: int,
     budget: int | None,
     neighbours: bool,
+    rewrite_ms: int | None,
     shape: str,
     processes: int | None,
     output: Path,
@@ -47,19 +51,22 @@ def command(
 ) -> int:
     """Answer the queries in a file ("-" is standard input), a JSON object a line, in their order.
 
-    A line is {"query", "id"?, "k"?, "offset"?, "mode"?, "rank"?, "budget"?, "neighbours"?}, or BEIR's {"_id", "text"};
-    the options say what counts where it names nothing. One that cannot be answered gets an error in its place (in
-    runs, which have none, on standard error), is counted, and makes the exit code 1. What -o names appears when all of
-    it is written.
+    A line is {"query", "id"?, "k"?, "offset"?, "mode"?, "rank"?, "budget"?, "neighbours"?, "rewrite_ms"?}, or BEIR's
+    {"_id", "text"}; the options say what counts where it names nothing. One that cannot be answered gets an error in
+    its place (in runs, which have none, on standard error), is counted, and makes the exit code 1. What -o names
+    appears when all of it is written.
     """
     del as_json, verbose
+    from indexer.generators.factory import GeneratorSettings, require_generator
     from search.parallel import batch
     from search.runs import FORMATS, named
 
     if shape != "jsonl" and (budget is not None or neighbours):
         raise UsageError(f"--budget and --neighbours make contexts, and --format {shape} has no place for them")
-    defaults = {"k": k, "budget": budget, "neighbours": neighbours}
     chosen = settings(folder, model=model, trusting=trusting, processes=processes)
+    if rewrite_ms:
+        require_generator(GeneratorSettings.of(chosen))
+    defaults = {"k": k, "budget": budget, "neighbours": neighbours, "rewrite_ms": rewrite_ms or 0}
     answers = batch(chosen, _lines(queries), defaults)
     tally = _Tally(show=shape != "jsonl")
     with _whole(output) as stream:

@@ -22,6 +22,7 @@ COMMANDS = {
     "index": "index",
     "mcp": "mcp",
     "remove": "remove",
+    "rewrite": "rewrite",
     "search": "search",
     "serve": "serve",
     "show": "show",

@@ -28,6 +28,8 @@ def show_answer(answer: Answer, roots: dict[str, str], store: StoreReader, *, ex
     """Print hits for a person, with the places, in `store`, of those like them; notes go to standard error."""
     for hit in answer.hits:
         click.echo(_heading(hit, roots))
+        if hit.purpose:
+            click.echo(click.style(f"      {hit.purpose}", italic=True))
         for line in _excerpt(hit):
             click.echo(line)
         if explain:

@@ -26,8 +26,12 @@ def command(unit_id: str, folder: Path | None, as_json: bool, quiet: bool, verbo
         if key is None:
             raise UsageError(f"the index has no unit {unit_id!r}; ids stand at the end of each result's first line")
         unit = view.store.units([key])[key]
+        written = view.rewritings([key]).get(key)
+    purpose = written.purpose if written else None
     if as_json:
-        click.echo(json.dumps(asdict(unit), ensure_ascii=False, indent=2))
+        click.echo(json.dumps({**asdict(unit), "purpose": purpose}, ensure_ascii=False, indent=2))
         return
     click.echo(f"{unit.repository}/{unit.path}:{unit.start_line}-{unit.end_line}  {unit.symbol or unit.kind.value}")
+    if purpose:
+        click.echo(click.style(purpose, dim=True))
     click.echo(unit.text)

@@ -52,6 +52,8 @@ def _show(status: dict[str, Any]) -> None:
     )
     depths = ", ".join(f"{count} at depth {depth}" for depth, count in status["depths"].items())
     click.echo(f"vectors      {status['complete']:.0%} of the units, {status['blocks']} blocks: {depths or 'none yet'}")
+    if status["purposes"]:
+        click.echo(f"purposes     {status['purposes']} units have one that a language model wrote")
     click.echo(f"model        {status['model']}")
     for source in status["sources"]:
         click.echo(f"source       {source['name']}  {source['kind']} {source['location']} {source['revision'][:12]}")

@@ -11,20 +11,21 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBusy, IndexDamaged, IndexMissing, UsageError
 from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
 from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
-from indexer.store.interface import Catalogue
+from indexer.store.interface import Catalogue, CodeRewriting
 from indexer.store.lock import writer_lock
 from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, disk_errors, faults
 from indexer.store.sqlite import SqliteStore
@@ -56,6 +57,15 @@ class View:
     def catalogue(self) -> Catalogue:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
+
+    def rewritings(self, keys: Sequence[int]) -> dict[int, CodeRewriting]:
+        """Return what was written for those of the units that have it; raise IndexDamaged for an altered row."""
+        return self.store.rewritings(keys) if self._rewritten else {}
+
+    @cached_property
+    def _rewritten(self) -> bool:
+        """Whether anything was written: most indexes need not be asked with every query."""
+        return self.store.any_rewritings()
 
 
 class Index:
@@ -173,9 +183,12 @@ def writing(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
-        damaged = repair_needed(folder, store)
+        weights = CodeWeights.of(settings)
+        anew = repair_needed(folder, store) or _weighed_otherwise(store, weights)
         with hired(settings, encoder) if workers is None else nullcontext(workers) as crew:
-            pipeline = Pipeline(folder, store, encoder, crew, depth=settings.depth, report=report, fresh=damaged)
+            pipeline = Pipeline(
+                folder, store, encoder, crew, depth=settings.depth, report=report, fresh=anew, weights=weights
+            )
             with closing(pipeline):
                 yield pipeline
 
@@ -234,6 +247,12 @@ def repair_needed(folder: Path, store: SqliteStore) -> bool:
     """Tell whether a derived file is missing or damaged, so that all of them are to be built anew."""
     with store.snapshot() as manifest:
         return manifest is not None and bool(faults(folder, manifest))
+
+
+def _weighed_otherwise(store: SqliteStore, weights: CodeWeights) -> bool:
+    """Tell whether rewritings were combined with other weights, so that what is derived is to be built anew."""
+    with store.snapshot() as manifest:
+        return manifest is not None and manifest.weights != astuple(weights) and store.any_rewritings()
 
 
 def load_encoder(settings: Settings, threads: int | None = None) -> Encoder:

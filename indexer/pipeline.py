@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.combining import CodeWeights
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Ids, Vectors, check_depth
 from indexer.encoder.units import UnitPlan, plan_unit, tokenise_units
 from indexer.errors import EnvironmentFailed, OutOfMemory, UsageError
+from indexer.expansion import Expansion
 from indexer.keys import among
 from indexer.lexical.interface import LexicalDocument
-from indexer.lexical.tokens import index_terms
 from indexer.progress import Progress, Report, Summary, silent
 from indexer.publishing import Publisher
 from indexer.sources.interface import Entry, Source
@@ -89,8 +90,12 @@ class Pipeline:
         depth: int | None = None,
         report: Report = silent,
         fresh: bool = False,
+        weights: CodeWeights = CodeWeights(),  # noqa: B008 - it never changes
     ) -> None:
-        """Prepare a run to `depth`, the model's deepest by default; raise UsageError where it has no exit."""
+        """Prepare a run to `depth`, the model's deepest by default; raise UsageError where it has no exit.
+
+        `weights` say how much what was written for a unit counts beside its code.
+        """
         self._store = store
         self._encoder = encoder
         self._depth = encoder.depths[-1] if depth is None else depth
@@ -98,7 +103,8 @@ class Pipeline:
         self._report = report
         self._workers = workers
         self._refuse_other_model(folder)
-        self._publisher = Publisher(folder, store, encoder, fresh=fresh)
+        self._publisher = Publisher(folder, store, encoder, fresh=fresh, weights=weights)
+        self._expansion = Expansion(store, encoder, weights)
         self._under_way = _Batch([], {})
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
@@ -155,8 +161,7 @@ class Pipeline:
 
     def rebuild(self) -> None:
         """Make both derived indexes anew from the store; the publisher was opened fresh."""
-        for file_key, key, unit in self._store.live():
-            self._publisher.add([_document(key, file_key, unit)])
+        self._publisher.add(self._expansion.documents(self._store.live()))
         self.summary.notes.append("the derived indexes were built anew from the store")
 
     def encode(self) -> None:
@@ -252,8 +257,15 @@ class Pipeline:
         staged = self._store.stage([_record(work, file, parsed) for work, file, parsed in batch])
         self._publisher.remove(work.known.key for work, _, _ in batch if work.known is not None)
         for (work, file, parsed), (file_key, unit_keys) in zip(batch, staged, strict=True):
-            self._publisher.add(_documents(file_key, unit_keys, parsed))
+            self._publisher.add(self._documents(file_key, unit_keys, parsed))
             self._count(file, parsed, changed=work.known is not None)
+
+    def _documents(self, file_key: int, unit_keys: Sequence[int], parsed: ParsedFile) -> Iterator[LexicalDocument]:
+        """Yield a parsed file's units with the terms that the parser made, and those of what was written for them."""
+        path, written = parsed.fields["path"], self._expansion.written(unit_keys)
+        for key, row in zip(unit_keys, parsed.fields["units"], strict=True):
+            body = self._expansion.body(row[7], written[key]) if key in written else row[11]
+            yield LexicalDocument(key, file_key, row[9], path, row[10], body)
 
     def _count(self, file: SourceFile, parsed: ParsedFile, *, changed: bool) -> None:
         summary = self.summary
@@ -267,10 +279,24 @@ class Pipeline:
 
     def _resume(self) -> None:
         """Put what an interrupted run staged or encoded back on its way: it is live with the next generation."""
-        for file_key, key, unit in self._store.staged():
-            self._publisher.add([_document(key, file_key, unit)])
-        self._publisher.remove(self._store.superseded())
+        self._publisher.add(self._expansion.documents(self._store.staged()))
+        superseded = self._store.superseded()
+        self._publisher.remove(superseded)
+        self._replace_rewritten(set(superseded))
         self._restore_vectors()
+
+    def _replace_rewritten(self, removed: Set[int]) -> None:
+        """Put the units for which something else was written in their places, but those of files that go."""
+        relinked = [each for each in self._store.relinked() if each[0] not in removed]
+        for file_key in dict.fromkeys(file_key for file_key, _, _ in relinked):
+            units = self._store.units(self._store.unit_keys([file_key]).tolist())
+            self._publisher.replace(
+                file_key, self._expansion.documents((file_key, key, unit) for key, unit in units.items())
+            )
+        for depth in sorted({depth for _, _, depth in relinked if depth is not None}):
+            keys = np.array([key for _, key, at in relinked if at == depth], dtype=np.int64)
+            # The others are in no segment as yet: they are restored with all such.
+            self._add_stored(keys[among(keys, self._publisher.held_keys(depth))].tolist(), depth)
 
     # encoding
 
@@ -331,14 +357,16 @@ class Pipeline:
         """Queue the vectors of units whose blocks were encoded now; those of others are read from the store."""
         now = [(key, plan) for key, plan in units if all(block in vectors for block in plan.keys)]
         joined = [self._aggregate([vectors[block] for block in plan.keys]) for _, plan in now]
-        self._publisher.add_vectors([key for key, _ in now], joined, depth)
+        self._add_vectors([key for key, _ in now], joined, depth)
         known = {key for key, _ in now}
         self._add_stored([key for key, _ in units if key not in known], depth)
 
     def _add_stored(self, keys: Sequence[int], depth: int) -> None:
         blocks = self._store.blocks(keys)
-        joined = [self._aggregate([vector for _, vector in blocks[key]]) for key in keys]
-        self._publisher.add_vectors(keys, joined, depth)
+        self._add_vectors(keys, [self._aggregate([vector for _, vector in blocks[key]]) for key in keys], depth)
+
+    def _add_vectors(self, keys: Sequence[int], originals: Sequence[Vectors], depth: int) -> None:
+        self._publisher.add_vectors(keys, self._expansion.vectors(keys, originals, depth), depth)
 
     def _aggregate(self, blocks: Sequence[Vectors]) -> Vectors:
         return aggregate(np.stack(blocks), self._encoder.block_scorer)
@@ -358,6 +386,10 @@ class Pipeline:
                 self._publish(None)
 
     # publishing
+
+    def publish(self) -> None:
+        """Publish what an interrupted run staged or encoded, and what was written for units meanwhile, if any was."""
+        self._publish(None)
 
     def _due(self) -> bool:
         return self._publisher.crowded or time.monotonic() - self._published_at >= self._publish_after
@@ -436,23 +468,6 @@ def _record(work: _Work, file: SourceFile, parsed: ParsedFile) -> FileRecord:
         redactions=fields["redactions"],
         units=units,
         sketches=tuple(bytes.fromhex(row[12]) for row in fields["units"]),
-    )
-
-
-def _documents(file_key: int, unit_keys: Sequence[int], parsed: ParsedFile) -> Iterator[LexicalDocument]:
-    path = parsed.fields["path"]
-    for key, row in zip(unit_keys, parsed.fields["units"], strict=True):
-        yield LexicalDocument(key, file_key, row[9], path, row[10], row[11])
-
-
-def _document(key: int, file_key: int, unit: Unit) -> LexicalDocument:
-    return LexicalDocument(
-        key,
-        file_key,
-        index_terms(unit.symbol),
-        index_terms(unit.path),
-        index_terms(unit.docstring),
-        index_terms(unit.text),
     )
 
 

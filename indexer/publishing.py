@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
 from indexer.keys import among
 from indexer.lexical.factory import lexical_writer
@@ -41,9 +43,18 @@ _Held = list[tuple[VectorSegment, Segment]]
 class Publisher:
     """Collects changes to the derived indexes of `folder` and publishes them as generations."""
 
-    def __init__(self, folder: Path, store: SqliteStore, encoder: Encoder, *, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: SqliteStore,
+        encoder: Encoder,
+        *,
+        fresh: bool = False,
+        weights: CodeWeights = CodeWeights(),  # noqa: B008 - it never changes
+    ) -> None:
         self._folder = folder
         self._store = store
+        self._weights = astuple(weights)
         self._model, self._fingerprint = encoder.name, encoder.fingerprint
         with store.snapshot() as manifest:
             self._previous = self.manifest = manifest
@@ -67,6 +78,11 @@ class Publisher:
             self._lexical.add(document)
             self._lexical_changed = True
 
+    def replace(self, file_key: int, documents: Iterable[LexicalDocument]) -> None:
+        """Put the units of a live file into the BM25 index in place of what they were there."""
+        self._lexical.remove_file(file_key)
+        self.add(documents)
+
     def remove(self, file_keys: Iterable[int]) -> None:
         """Remove live files when the generation moves."""
         for key in file_keys:
@@ -75,7 +91,7 @@ class Publisher:
             self._lexical_changed = True
 
     def add_vectors(self, keys: Sequence[int], vectors: Sequence[NDArray[np.float32]], depth: int) -> None:
-        """Add unit vectors, each (dim,) of norm 1, made at a depth; they take the place of shallower ones."""
+        """Add unit vectors, each (dim,) of norm 1, made at a depth; they take the place of those that are no deeper."""
         if keys:
             self._new.setdefault(depth, []).append((np.array(keys, dtype=np.int64), np.stack(vectors)))
 
@@ -125,6 +141,7 @@ class Publisher:
             segments=tuple(entry for entry, _ in segments),
             dead=self._write_dead(generation, dead),
             recall=recall,
+            weights=self._weights,
         )
         for folder in (self._folder / LEXICAL, self._folder / VECTORS, self._folder):
             if folder.is_dir():
@@ -155,8 +172,10 @@ class Publisher:
         for depth in sorted({entry.depth for entry, _ in held} | self._new.keys(), reverse=True):
             hidden = np.union1d(dead, deeper)
             new = [part_of(keys, vectors, hidden) for keys, vectors in self._new.get(depth, ())]
-            kept, absorbed = self._choose([pair for pair in held if pair[0].depth == depth], new, hidden)
-            parts = [part_of(segment.keys, segment.vectors, hidden) for _, segment in absorbed] + new
+            replaced = _joined([part.keys for part in new])
+            kept, absorbed = self._choose([pair for pair in held if pair[0].depth == depth], new, hidden, replaced)
+            old = np.union1d(hidden, replaced)
+            parts = [part_of(segment.keys, segment.vectors, old) for _, segment in absorbed] + new
             parts = [part for part in parts if len(part.keys)]
             segments += kept
             if parts:
@@ -181,15 +200,18 @@ class Publisher:
         sync(segment.folder)
         return VectorSegment(name=name, count=len(segment.keys), depth=depth, files=files), segment
 
-    def _choose(self, held: _Held, new: Sequence[Part], hidden: Keys) -> tuple[_Held, _Held]:
-        """Return the segments of a depth that stay and those that are written anew, without what is hidden in them."""
+    def _choose(self, held: _Held, new: Sequence[Part], hidden: Keys, replaced: Keys) -> tuple[_Held, _Held]:
+        """Return the segments of a depth that stay and those that are written anew, without what is hidden in them.
+
+        Of those that stay none has a key that is `replaced`: a key is in one segment of a depth only.
+        """
         stale = sum(int(among(segment.keys, hidden).sum()) for _, segment in held)
         if stale and stale > _DEAD_SHARE * sum(entry.count for entry, _ in held):
             return [], held
         size = sum(len(part.keys) for part in new)
         kept, absorbed = [], []
         for entry, segment in sorted(held, key=lambda pair: pair[0].count):
-            if size and entry.count <= _ABSORB * size:
+            if size and (entry.count <= _ABSORB * size or among(replaced, segment.keys).any()):
                 size += entry.count
                 absorbed.append((entry, segment))
             else:

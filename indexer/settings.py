@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _MIB = 1 << 20
+# The most that a text of a unit can weigh: BM25 reads it so many times.
+_MOST_WEIGHT = 10.0
 
 
 def _listed(value: object) -> object:
@@ -49,6 +51,11 @@ class Settings(BaseSettings):
     generator_url: str = Field(default="", description="address of a chat server that writes code for queries")
     generator_model: str = Field(default="", description="its model there; without an address, a model's folder here")
     generator_key: SecretStr = Field(default=SecretStr(""), description="the server's key")
+    generator_concurrency: int = Field(default=4, ge=1, le=256, description="requests of `fathom rewrite` at a time")
+    price_in: float | None = Field(default=None, ge=0, description="what a million tokens read by it cost")
+    price_out: float | None = Field(default=None, ge=0, description="what a million tokens written by it cost")
+    weight_rewritten: float = Field(default=1.0, ge=0, le=_MOST_WEIGHT, description="what a rewriting counts, code 1")
+    weight_purpose: float = Field(default=1.0, ge=0, le=_MOST_WEIGHT, description="what a purpose counts, code 1")
     keys: Path | None = Field(
         default=None, description="TOML file of the keys that the server asks for; none by default"
     )

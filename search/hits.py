@@ -22,6 +22,7 @@ def read_hits(
 ) -> tuple[Hit, ...]:
     """Return the hits of `keys`, which follow `offset` others; `like` has the ids of the units like some of them."""
     units = view.store.units(keys)
+    purposes = {key: written.purpose for key, written in view.rewritings(keys).items()}
     places = {key: place for place, key in enumerate(pool.keys.tolist())}
     weights = rarity(view, asked.said)
     nearest = _nearest_lines(view, keys, asked.vector)
@@ -30,7 +31,7 @@ def read_hits(
         place = places.get(key)
         parts = {} if place is None else {name: float(values[place]) for name, values in pool.parts.items()}
         shown = _lines(asked.query, units[key], weights, nearest.get(key, range(0)))
-        hits.append(_hit(rank, units[key], parts, shown, like.get(key, ())))
+        hits.append(_hit(rank, units[key], purposes.get(key), parts, shown, like.get(key, ())))
     return tuple(hits)
 
 
@@ -57,7 +58,9 @@ def _nearest(blocks: Sequence[tuple[Block, Vectors]], vector: Vectors) -> range:
     return range(best.start_line, best.end_line + 1)
 
 
-def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...], like: tuple[str, ...]) -> Hit:
+def _hit(
+    rank: int, unit: Unit, purpose: str | None, parts: dict[str, float], lines: tuple[int, ...], like: tuple[str, ...]
+) -> Hit:
     return Hit(
         rank=rank,
         id=unit.id,
@@ -70,6 +73,7 @@ def _hit(rank: int, unit: Unit, parts: dict[str, float], lines: tuple[int, ...],
         symbol=unit.symbol,
         signature=unit.signature,
         docstring=unit.docstring,
+        purpose=purpose,
         score=sum(parts.values()),
         parts=parts,
         lines=lines,

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.combining import CodeWeights
 from indexer.encoder.interface import Vectors
 from indexer.encoder.words import WordVectors
 from indexer.errors import UsageError
+from indexer.expansion import expanded
 from indexer.index import View
 from indexer.lexical.interface import Ranked
 from indexer.lexical.tokens import terms, words
@@ -286,8 +288,12 @@ def _union(left: Keys, right: Keys) -> Keys:
 
 
 def _texts(view: View, keys: Keys, rows: NDArray[np.int64]) -> dict[int, str]:
+    """Return the texts of some candidates, by row: with what was written for them, as BM25 has them."""
     wanted = {int(keys[row]): int(row) for row in rows}
-    return {wanted[key]: text for key, text in view.store.texts(keys[rows])}
+    written = view.rewritings(list(wanted))
+    weights = CodeWeights(*view.manifest.weights)
+    texts = view.store.texts(keys[rows])
+    return {wanted[key]: expanded(text, written.get(key), weights) for key, text in texts}
 
 
 def _wanted(signal: str, mode: Mode) -> bool:

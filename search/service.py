@@ -14,13 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBuilding, IndexMissing, UsageError
+from indexer.generators.counting import estimate_tokens
 from indexer.index import Index, View, load_encoder
 from indexer.settings import Settings
 from indexer.watch_status import WatcherStatus, watchers
 from search.batch import BatchQuery, batched
 from search.engine import Engine
 from search.listing import FileList, list_files
-from search.packing import Context, Count, estimate_tokens, pack
+from search.packing import Context, Count, pack
 from search.packing import neighbours as beside
 from search.retrieval import Mode
 from search.types import Answer
@@ -50,7 +51,7 @@ class File(_Model):
 
 
 class UnitRecord(_Model):
-    """A unit with its text, its fields named as a hit's."""
+    """A unit with its text, its fields named as a hit's; `purpose` is None where no language model wrote one."""
 
     id: str
     repository: str
@@ -62,6 +63,7 @@ class UnitRecord(_Model):
     symbol: str
     signature: str
     docstring: str
+    purpose: str | None = None
     text: str
 
 
@@ -88,7 +90,8 @@ class Status(_Model):
 
     `complete` is the share of units that have vectors, `depths` their number by depth, `recall` what approximate
     vector search found of exact search's ten when it was built; `skipped` counts files that are not indexed by
-    repository and reason, `unparsed` those cut by lines, `redactions` secrets taken out. `watchers` keep it up to date.
+    repository and reason, `unparsed` those cut by lines, `redactions` secrets taken out, `purposes` the units for which
+    a language model wrote one. `watchers` keep it up to date.
     """
 
     generation: int
@@ -103,6 +106,7 @@ class Status(_Model):
     bytes: int
     unparsed: int
     redactions: int
+    purposes: int
     languages: dict[str, Language]
     kinds: dict[str, int]
     skipped: dict[str, dict[str, int]]
@@ -133,6 +137,7 @@ def status_of(view: View, kept_by: Sequence[WatcherStatus] = ()) -> Status:
         bytes=found.bytes,
         unparsed=found.unparsed,
         redactions=found.redactions,
+        purposes=found.rewritten,
         languages={
             name: Language(files=files, units=units, bytes=size)
             for name, (files, units, size) in found.languages.items()
@@ -146,8 +151,9 @@ def status_of(view: View, kept_by: Sequence[WatcherStatus] = ()) -> Status:
 
 def _record(view: View, key: int) -> UnitRecord:
     found = view.store.units([key])[key]
-    fields = {name: getattr(found, name) for name in UnitRecord.model_fields}
-    return UnitRecord(**{**fields, "kind": found.kind.value})
+    written = view.rewritings([key]).get(key)
+    fields = {name: getattr(found, name) for name in UnitRecord.model_fields if name != "purpose"}
+    return UnitRecord(**{**fields, "kind": found.kind.value, "purpose": written and written.purpose})
 
 
 class Service:

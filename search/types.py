@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 class Hit(BaseModel):
     """A unit that answers, its score, the parts that add up to it, and the lines that matched.
 
-    `like` are the ids of the near-duplicates that this hit stands for, the best first.
+    `purpose` is a sentence that a language model wrote, None where none did. `like` are the ids of the near-duplicates
+    that this hit stands for, the best first.
     """
 
     model_config = ConfigDict(frozen=True)

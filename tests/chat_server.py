@@ -1,6 +1,7 @@
 """A chat server on the loopback that does what a test says, well or badly."""
 
 import json
+import re
 import time
 from types import SimpleNamespace
 
@@ -29,6 +30,16 @@ def says(text, **usage):
     """Return a play: a reply of the model."""
     found = {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
     return raw(200, json.dumps(found | ({"usage": usage} if usage else {})).encode())
+
+
+def writes(handler, name=re.compile(r"(?:def|named) (\w+)")):
+    """Play: a purpose of code that names what the code does, and code for a purpose; tokens are counted."""
+    asked = handler.body["messages"][-1]["content"]
+    found = name.search(asked)
+    about = found[1] if found else "nothing"
+    purpose = asked.startswith("What is this")
+    text = f"Purrs at whatever is named {about}." if purpose else f"```python\ndef meow_{about}(): pass\n```"
+    says(text, prompt_tokens=100, completion_tokens=10)(handler)
 
 
 def sleeps(seconds, then):
@@ -69,6 +80,7 @@ PLAYS = SimpleNamespace(
     drips=drips,
     cut_off=cut_off,
     hang_up=hang_up,
+    writes=writes,
     good=says(f"Here it is:\n```python\n{CODE}\n```\nHope it helps.", prompt_tokens=40, completion_tokens=12),
     clock=time.perf_counter,
 )

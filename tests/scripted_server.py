@@ -31,7 +31,7 @@ class ScriptedServer:
 
             def play(self):
                 body = server.read(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-                self.over, self.close_connection = server.over, True
+                self.over, self.body, self.close_connection = server.over, body, True
                 with server._counting:
                     server.seen.append(Seen(self.path, dict(self.headers), body))
                     play = server.plays.pop(0) if len(server.plays) > 1 else server.plays[0]

@@ -105,7 +105,7 @@ class _Tools:
         lines = _lines(found)
         wanted = [(number, line) for number, line in lines if number >= start_line]
         shown = list(_fitting(wanted, max_tokens))
-        text = [_heading(found), *_marked(_numbered(shown))]
+        text = [_heading(found), *_marked([*_purpose(found), *_numbered(shown)])]
         if len(shown) < len(wanted):
             text.append(f"{len(wanted) - len(shown)} more lines: read_unit with start_line={wanted[len(shown)][0]}")
         return "\n".join(text)
@@ -134,6 +134,7 @@ class _Tools:
             f"generation {status.generation}, {status.created}: {size}",
             f"{status.complete:.0%} of the units have vectors; the others are found by their words only",
         ]
+        lines += [f"{status.purposes} units have a purpose that a language model wrote"] if status.purposes else []
         lines += [f"source {each.name}: {each.kind}, indexed {each.indexed_at}" for each in status.sources]
         lines += [f"{name}: {part.files} files, {part.units} units" for name, part in status.languages.items()]
         return "\n".join(lines)
@@ -180,13 +181,14 @@ def _answered(answer: Answer, budget: int, offset: int) -> str:
 def _hits(hits: Iterable[Hit], budget: int) -> Iterable[str]:
     """Yield hits with their code, in order; where that does not fit, the lines that matched, or the heading alone."""
     waiting = list(hits)
-    left = budget * _CHARACTERS - _HEADING * len(waiting)
+    left = budget * _CHARACTERS - sum(_HEADING + len(hit.purpose or "") for hit in waiting)
     for hit in waiting:
         lines = _lines(hit)
         near = [each for each in lines if any(abs(each[0] - line) <= _AROUND for line in hit.lines)]
         shown = next((part for part in (lines, near) if sum(len(line) + 6 for _, line in part) <= left), [])
         left -= sum(len(line) + 6 for _, line in shown)
         yield f"[{hit.rank}] {_heading(hit)}"
+        yield from _purpose(hit)
         yield from _numbered(shown)
         if len(shown) < len(lines):
             yield f"... {len(lines) - len(shown)} of {len(lines)} lines left out: read_unit {hit.id}"
@@ -195,6 +197,11 @@ def _hits(hits: Iterable[Hit], budget: int) -> Iterable[str]:
 def _heading(unit: Hit | UnitRecord) -> str:
     name = f" {unit.kind} {unit.symbol}" if unit.symbol else f" {unit.kind}"
     return f"{unit.repository}/{unit.path}:{unit.start_line}-{unit.end_line}{name} ({unit.language}) id={unit.id}"
+
+
+def _purpose(unit: Hit | UnitRecord) -> list[str]:
+    """Return what a language model said of a unit, as a line, where it did: it has read the code and may repeat it."""
+    return [f"purpose: {unit.purpose}"] if unit.purpose else []
 
 
 def _lines(unit: Hit | UnitRecord) -> list[tuple[int, str]]:

@@ -197,6 +197,7 @@ def index_charts(status: Status) -> dict[str, Any]:
             ("files", f"{status.files:,}"),
             ("with vectors", f"{100 * status.complete:.0f} %"),
             ("generation", f"{status.generation:,}"),
+            *([("with a purpose", f"{status.purposes:,}")] if status.purposes else []),
         ],
         "depths": depths,
         "languages": [

@@ -277,24 +277,7 @@ def _fault_page(template: str, failure: Failure, status: int, **values: Any) -> 
 
 def _unit(unit_id: str) -> Hit:
     """Return a unit in the shape of a hit that nothing was asked of."""
-    unit = _service().unit(unit_id)
-    return Hit(
-        rank=1,
-        id=unit.id,
-        repository=unit.repository,
-        path=unit.path,
-        start_line=unit.start_line,
-        end_line=unit.end_line,
-        language=unit.language,
-        kind=str(unit.kind),
-        symbol=unit.symbol,
-        signature=unit.signature,
-        docstring=unit.docstring,
-        score=0.0,
-        parts={},
-        lines=(),
-        text=unit.text,
-    )
+    return Hit(**_service().unit(unit_id).model_dump(), rank=1, score=0.0, parts={}, lines=())
 
 
 def _file(repository: str, path: str) -> tuple[str, str, File]:

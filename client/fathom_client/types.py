@@ -27,6 +27,7 @@ class Unit:
     text: str
     signature: str = ""
     docstring: str = ""
+    purpose: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,6 @@ class Hit(Unit):
 
     rank: int
     score: float
-    purpose: str | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     lines: tuple[int, ...] = ()
     like: tuple[str, ...] = ()
@@ -153,6 +153,7 @@ class Status:
     bytes: int = 0
     unparsed: int = 0
     redactions: int = 0
+    purposes: int = 0
     depths: Mapping[str, int] = field(default_factory=dict)
     languages: Mapping[str, Language] = field(default_factory=dict)
     kinds: Mapping[str, int] = field(default_factory=dict)

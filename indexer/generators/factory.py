@@ -45,7 +45,7 @@ def read_kind(text: str) -> tuple[Kind, Path | None]:
         raise UsageError(f"unknown generator {name!r}; choose {', '.join(Kind)}") from error
 
 
-def open_generator(kind: Kind, folder: Path, settings: GeneratorSettings) -> Generator:
+def open_generator(kind: Kind, folder: Path, settings: GeneratorSettings, **options: int) -> Generator:
     """Return the generator of a kind, to be closed: what one writes is recorded in `folder`, and replayed from it.
 
     Raises UsageError where the settings or what they name is not enough.
@@ -56,12 +56,38 @@ def open_generator(kind: Kind, folder: Path, settings: GeneratorSettings) -> Gen
         return Recorded(folder)
     from indexer.generators.recorded import Recorder
 
-    writer = _endpoint(settings) if kind is Kind.ENDPOINT else _local(settings)
+    writer = _endpoint(settings, **options) if kind is Kind.ENDPOINT else _local(settings)
     try:
         return Recorder(writer, folder)
     except BaseException:
         writer.close()
         raise
+
+
+def require_generator(settings: GeneratorSettings, purpose: str = "queries") -> None:
+    """Raise GeneratorMissing where the settings name nothing that could write."""
+    if not settings.url and not settings.model:
+        raise GeneratorMissing(f"there is no generator to rewrite {purpose}; set FATHOM_GENERATOR_URL and "
+                               "FATHOM_GENERATOR_MODEL")  # fmt: skip
+
+
+def open_for_code(settings: GeneratorSettings, concurrency: int, recorded: str = "") -> tuple[Generator, int]:
+    """Return the generator of code, to be closed, and how many texts it is asked for at a time.
+
+    It is what `recorded` names as `KIND[:FOLDER]`, or what the settings do: a server, or without an address the model
+    in a folder here. What one writes is recorded where there is a folder. Raises GeneratorMissing where nothing is
+    named, and UsageError where it is wrong.
+    """
+    kind, folder = read_kind(recorded) if recorded else (None, None)
+    if kind is Kind.RECORDED and folder is None:
+        raise UsageError("recorded generations lie in a folder; write recorded:FOLDER")
+    if kind is None:
+        require_generator(settings, "code")
+        kind = Kind.ENDPOINT if settings.url else Kind.LOCAL
+    at_once = concurrency if kind is Kind.ENDPOINT else 1
+    if folder is not None:
+        return open_generator(kind, folder, settings, concurrency=at_once), at_once
+    return _endpoint(settings, concurrency=at_once) if kind is Kind.ENDPOINT else _local(settings), at_once
 
 
 def open_waited_for(settings: GeneratorSettings) -> Generator:
@@ -70,9 +96,7 @@ def open_waited_for(settings: GeneratorSettings) -> Generator:
     Nothing is asked twice: somebody waits. Raises GeneratorMissing where the settings name none, and UsageError where
     they are wrong.
     """
-    if not settings.url and not settings.model:
-        raise GeneratorMissing("there is no generator to rewrite queries; set FATHOM_GENERATOR_URL and "
-                               "FATHOM_GENERATOR_MODEL")  # fmt: skip
+    require_generator(settings)
     return _endpoint(settings, concurrency=WAITED_FOR, attempts=1) if settings.url else _local(settings)
 
 

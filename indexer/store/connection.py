@@ -13,7 +13,7 @@ from pathlib import Path
 
 from indexer.errors import EnvironmentFailed, IndexDamaged, IndexIncompatible, IndexMissing
 from indexer.store.manifest import REINDEX, disk_errors, sync
-from indexer.store.schema import APPLICATION_ID, FORMAT, TABLES
+from indexer.store.schema import APPLICATION_ID, FORMAT, REWRITING_TABLES, TABLES, WITHOUT_REWRITINGS
 
 STORE_FILE = "store.sqlite3"
 
@@ -85,7 +85,8 @@ def _create(path: Path) -> None:
     with sqlite_errors(path):
         connection = sqlite3.connect(partial, isolation_level=None)
         connection.executescript(
-            f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; BEGIN; {TABLES} COMMIT;"
+            f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; BEGIN; {TABLES} "
+            f"{'; '.join(REWRITING_TABLES)}; COMMIT;"
             "PRAGMA journal_mode=WAL;"
         )
         connection.close()
@@ -94,7 +95,9 @@ def _create(path: Path) -> None:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
-    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    marks = _marks(connection)
+    if marks == (APPLICATION_ID, WITHOUT_REWRITINGS):
+        marks = _with_rewritings(connection)
     if not path.stat().st_size:
         connection.close()
         raise IndexDamaged(f"the store {path} is empty; {REINDEX}")
@@ -106,6 +109,27 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
         raise IndexIncompatible(
             f"the index {path.parent} has format {marks[1]}, this version reads format {FORMAT}; {REINDEX}"
         )
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    program = connection.execute("PRAGMA application_id").fetchone()[0]
+    return program, connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _with_rewritings(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Give a store the tables of rewritings, in one transaction, if nobody has meanwhile; no row of it is touched."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _marks(connection)[1] == WITHOUT_REWRITINGS:
+            for statement in REWRITING_TABLES:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return _marks(connection)
 
 
 @contextmanager

@@ -91,6 +91,32 @@ class UnitVectors:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeRewriting:
+    """What `generator` wrote from a unit's text: one sentence, and `code` from that alone ("" where it wrote none)."""
+
+    key: int
+    generator: str
+    purpose: str
+    code: str
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts that there are, the purpose first."""
+        return (self.purpose, self.code) if self.code else (self.purpose,)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRewriting:
+    """What `generator` wrote from `text`, for the units, by id, that have this very text."""
+
+    units: tuple[str, ...]
+    text: str
+    generator: str
+    purpose: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Every live unit by what filters ask for: arrays of equal length, ascending by key.
 
@@ -120,6 +146,7 @@ class Statistics:
     redactions: int
     unparsed: int
     kinds: Mapping[str, int] = field(default_factory=dict)
+    rewritten: int = 0
 
 
 class StoreReader(Protocol):
@@ -148,6 +175,12 @@ class StoreReader(Protocol):
 
     def blocks(self, keys: Sequence[int]) -> dict[int, list[tuple[Block, NDArray[np.float32]]]]:
         """Return the blocks of units with their vectors; units without vectors are left out."""
+
+    def rewritings(self, keys: Sequence[int], *, staged: bool = False) -> dict[int, CodeRewriting]:
+        """Return what was written for those of the units that have it, verified: by this generation, or the next one.
+
+        Raises IndexDamaged for a row that is gone or altered.
+        """
 
     def catalogue(self) -> Catalogue:
         """Return every live unit by its filterable fields."""
@@ -220,7 +253,34 @@ class StoreWriter(Protocol):
         """Return up to `limit` keys, following `after`, of live units that have vectors, ascending, and the depth."""
 
     def sweep(self) -> int:
-        """Remove block vectors that no block uses; return how many."""
+        """Remove block vectors that no block uses, and rewritings that no unit has; return how many vectors."""
+
+    def unwritten(
+        self, generator: str, after: int, limit: int, *, useful: bool, sources: Sequence[str] = ()
+    ) -> list[tuple[int, Unit]]:
+        """Return up to `limit` live units whose keys follow `after`, ascending, for which a generator has to write.
+
+        They are worth it: functions, methods and classes of more than a few characters; the `useful` ones, or only the
+        others; of all sources or of those named.
+        """
+
+    def written_before(self, text: str, generator: str) -> CodeRewriting | None:
+        """Return the newest of what a generator wrote from a text."""
+
+    def save_rewritings(self, written: Iterable[NewRewriting]) -> None:
+        """Write rewritings durably; the units that have the texts have them from the next generation on."""
+
+    def relinked(self) -> list[tuple[int, int, int | None]]:
+        """Return (file key, unit key, depth of its vectors) of the live units that will have another rewriting."""
+
+    def any_rewritings(self) -> bool:
+        """Tell whether there is any rewriting."""
+
+    def rewriting_vectors(self, keys: Sequence[int], depth: int) -> dict[int, NDArray[np.float32]]:
+        """Return the vectors (texts, dim) made at a depth, by rewriting; those that were not made are left out."""
+
+    def save_rewriting_vectors(self, vectors: Mapping[int, NDArray[np.float32]], depth: int) -> None:
+        """Write the vectors (texts, dim) of rewritings, made at a depth, durably in place of those that were there."""
 
 
 @dataclass(frozen=True, slots=True)

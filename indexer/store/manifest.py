@@ -52,7 +52,8 @@ class Manifest(BaseModel):
 
     `model` is the encoder's name, `fingerprint` what tells it from others of that name. `depths` says how many of the
     `documents` units have vectors, by the depth at which they were made; `recall` is recall@10 of the vector search
-    against exact search, measured when its largest segment was built (None: it is exact).
+    against exact search, measured when its largest segment was built (None: it is exact). `weights` are those of
+    `indexer.combining.CodeWeights` with which rewritings were combined with code.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +69,7 @@ class Manifest(BaseModel):
     segments: tuple[VectorSegment, ...] = ()
     dead: DerivedFile | None = None
     recall: float | None = None
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def encoded(self) -> int:

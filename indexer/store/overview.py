@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.store.interface import Catalogue, SourceRow, Statistics
 from indexer.store.manifest import Manifest
+from indexer.store.rewritings import altered_rewritings, count_rewritten
 from indexer.store.rows import block_is_whole, unit_is_whole
 from indexer.store.schema import BLOCK_COLUMNS, UNIT_COLUMNS
 
@@ -75,6 +76,7 @@ def read_statistics(connection: sqlite3.Connection) -> Statistics:
         redactions=redactions,
         unparsed=unparsed,
         kinds=dict(kinds),
+        rewritten=count_rewritten(connection),
     )
 
 
@@ -87,7 +89,7 @@ def _skipped(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
 
 
 def altered(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yield what is said of every row of a unit or a block that is not what was written."""
+    """Yield what is said of every row of a unit, a block or a rewriting that is not what was written."""
     units = f"SELECT {UNIT_COLUMNS} FROM units u LEFT JOIN files f USING (file_key)"
     for row in connection.execute(units):
         if not unit_is_whole(row):
@@ -96,6 +98,7 @@ def altered(connection: sqlite3.Connection) -> Iterator[str]:
     for row in connection.execute(blocks):
         if not block_is_whole(row):
             yield f"block {row[1]} of unit {row[0]}, or its vector, is altered"
+    yield from altered_rewritings(connection)
 
 
 def miscounted(connection: sqlite3.Connection, manifest: Manifest | None) -> Iterator[str]:

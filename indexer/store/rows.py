@@ -103,9 +103,12 @@ def _unit_row(key: int, file_key: int, unit: Unit, sketch: bytes) -> tuple[objec
 
 
 def delete_files(connection: sqlite3.Connection, file_keys: Iterable[int]) -> None:
-    """Remove files with their units and blocks."""
+    """Remove files with their units, the blocks of these and their share in rewritings."""
     keys = [(key,) for key in file_keys]
     connection.executemany("DELETE FROM blocks WHERE unit_key IN (SELECT unit_key FROM units WHERE file_key = ?)", keys)
+    connection.executemany(
+        "DELETE FROM unit_rewritings WHERE unit_key IN (SELECT unit_key FROM units WHERE file_key = ?)", keys
+    )
     connection.executemany("DELETE FROM units WHERE file_key = ?", keys)
     connection.executemany("DELETE FROM files WHERE file_key = ?", keys)
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import xxhash
 
-# Changes whenever an older version could misread the store; such an index is refused by name.
-FORMAT = 4
+# Changes whenever an older version could misread the store; an index of an older format is refused by name, but for the
+# one that only lacks the tables of rewritings: it gets them when it is opened.
+FORMAT = 5
+WITHOUT_REWRITINGS = 4
 # "Fthm": tells our files from other SQLite files.
 APPLICATION_ID = 0x4674686D
 
@@ -43,6 +45,17 @@ CREATE TABLE blocks (
 ) WITHOUT ROWID;
 CREATE TABLE vectors (vector_key BLOB PRIMARY KEY, vector BLOB NOT NULL, row_hash INTEGER NOT NULL);
 """
+# What was written from units' texts, which units have it (live 0: from the next generation on), and its vectors.
+REWRITING_TABLES = (
+    "CREATE TABLE rewritings (rewriting_key INTEGER PRIMARY KEY AUTOINCREMENT, text_hash BLOB NOT NULL, "
+    "generator TEXT NOT NULL, purpose TEXT NOT NULL, code TEXT NOT NULL, row_hash INTEGER NOT NULL)",
+    "CREATE INDEX rewritings_text ON rewritings (text_hash)",
+    "CREATE TABLE unit_rewritings (unit_key INTEGER NOT NULL, live INTEGER NOT NULL, rewriting_key INTEGER NOT NULL, "
+    "row_hash INTEGER NOT NULL, PRIMARY KEY (unit_key, live)) WITHOUT ROWID",
+    "CREATE INDEX unit_rewritings_key ON unit_rewritings (rewriting_key)",
+    "CREATE TABLE rewriting_vectors (rewriting_key INTEGER PRIMARY KEY, depth INTEGER NOT NULL, vectors BLOB NOT NULL, "
+    "row_hash INTEGER NOT NULL)",
+)
 
 # In the order of a Head's fields.
 HEAD_COLUMNS = (

@@ -20,11 +20,13 @@ from indexer.errors import IndexDamaged
 from indexer.store.connection import STORE_FILE, Connections, create, sqlite_errors
 from indexer.store.interface import (
     Catalogue,
+    CodeRewriting,
     FileRecord,
     Forgotten,
     Head,
     Keys,
     KnownFile,
+    NewRewriting,
     SourceReport,
     SourceRow,
     Statistics,
@@ -32,6 +34,20 @@ from indexer.store.interface import (
 )
 from indexer.store.manifest import REINDEX, REPAIR, Fault, Manifest, read_manifest
 from indexer.store.overview import altered, miscounted, read_catalogue, read_sources, read_statistics
+from indexer.store.rewritings import (
+    UNWRITTEN,
+    WORTH_REWRITING,
+    any_rewritings,
+    insert_rewriting,
+    link_staged,
+    newest_of,
+    publish_links,
+    relinked_units,
+    rewritings_of,
+    sweep_rewritings,
+    vectors_of,
+)
+from indexer.store.rewritings import insert_vectors as insert_rewriting_vectors
 from indexer.store.rows import (
     block_of,
     delete_files,
@@ -146,6 +162,17 @@ class SqliteStore:
                     found.setdefault(row[0], []).append(block_of(row))
         return found
 
+    def rewritings(self, keys: Sequence[int], *, staged: bool = False) -> dict[int, CodeRewriting]:
+        """Return what was written for those of the units that have it, verified: by this generation, or the next one.
+
+        Raises IndexDamaged for a row that is gone or altered.
+        """
+        found: dict[int, CodeRewriting] = {}
+        for batch in _batches(keys):
+            with self._errors() as connection:
+                found |= rewritings_of(connection, batch, staged=staged)
+        return found
+
     def catalogue(self) -> Catalogue:
         """Return every live unit by its filterable fields."""
         with self._errors() as connection:
@@ -195,7 +222,12 @@ class SqliteStore:
     def stage(self, records: Iterable[FileRecord]) -> list[tuple[int, list[int]]]:
         """Write files and units durably; return each file's key and its units' keys."""
         with self._transaction() as connection:
-            return [insert_file(connection, record) for record in records]
+            staged = []
+            for record in records:
+                staged.append(insert_file(connection, record))
+                texts = [unit.text for unit in record.units]
+                link_staged(connection, zip(staged[-1][1], texts, strict=True))
+            return staged
 
     def restamp(self, stamps: Mapping[int, str]) -> None:
         """Note a new stamp of files whose content did not change."""
@@ -245,6 +277,7 @@ class SqliteStore:
         with self._transaction() as connection:
             delete_files(connection, removed)
             connection.execute("UPDATE files SET live = 1 WHERE live = 0")
+            publish_links(connection)
             connection.execute("DELETE FROM generations")
             connection.execute(
                 "INSERT INTO generations VALUES (?, ?, ?)", (manifest.generation, text, _manifest_hash(text))
@@ -303,10 +336,63 @@ class SqliteStore:
                 insert_vectors(connection, unit)
 
     def sweep(self) -> int:
-        """Remove block vectors that no block uses; return how many."""
+        """Remove block vectors that no block uses, and rewritings that no unit has; return how many vectors."""
         with self._transaction() as connection:
+            sweep_rewritings(connection)
             cursor = connection.execute("DELETE FROM vectors WHERE vector_key NOT IN (SELECT vector_key FROM blocks)")
             return cursor.rowcount
+
+    def unwritten(
+        self, generator: str, after: int, limit: int, *, useful: bool, sources: Sequence[str] = ()
+    ) -> list[tuple[int, Unit]]:
+        """Return up to `limit` live units whose keys follow `after`, ascending, for which a generator has to write.
+
+        They are worth it: functions, methods and classes of more than a few characters; the `useful` ones, or only the
+        others; of all sources or of those named.
+        """
+        of_sources = f"AND f.repository IN ({_marks(sources)}) " if sources else ""
+        sql = (
+            f"SELECT {UNIT_COLUMNS} FROM units u JOIN files f USING (file_key) WHERE f.live = 1 AND u.unit_key > ? "
+            f"AND {WORTH_REWRITING} AND {UNWRITTEN} {of_sources}AND {'' if useful else 'NOT '}({_USEFUL}) "
+            "ORDER BY u.unit_key LIMIT ?"
+        )
+        with self._errors() as connection:
+            rows = connection.execute(sql, (after, generator, *sources, limit))
+            return [(row[0], unit_of(row)) for row in rows]
+
+    def written_before(self, text: str, generator: str) -> CodeRewriting | None:
+        """Return the newest of what a generator wrote from a text."""
+        with self._errors() as connection:
+            return newest_of(connection, text, generator)
+
+    def save_rewritings(self, written: Iterable[NewRewriting]) -> None:
+        """Write rewritings durably; the units that have the texts have them from the next generation on."""
+        with self._transaction() as connection:
+            for each in written:
+                insert_rewriting(connection, each)
+
+    def relinked(self) -> list[tuple[int, int, int | None]]:
+        """Return (file key, unit key, depth of its vectors) of the live units that will have another rewriting."""
+        with self._errors() as connection:
+            return relinked_units(connection)
+
+    def any_rewritings(self) -> bool:
+        """Tell whether there is any rewriting."""
+        with self._errors() as connection:
+            return any_rewritings(connection)
+
+    def rewriting_vectors(self, keys: Sequence[int], depth: int) -> dict[int, NDArray[np.float32]]:
+        """Return the vectors (texts, dim) made at a depth, by rewriting; those that were not made are left out."""
+        found: dict[int, NDArray[np.float32]] = {}
+        for batch in _batches(keys):
+            with self._errors() as connection:
+                found |= vectors_of(connection, batch, depth)
+        return found
+
+    def save_rewriting_vectors(self, vectors: Mapping[int, NDArray[np.float32]], depth: int) -> None:
+        """Write the vectors (texts, dim) of rewritings, made at a depth, durably in place of those that were there."""
+        with self._transaction() as connection:
+            insert_rewriting_vectors(connection, vectors, depth)
 
     # inside
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.combining import CodeWeights, code_text, code_vector
 from indexer.encoder.interface import Encoder, Vectors
 from indexer.encoder.units import embed_texts
 from indexer.index import View
@@ -32,7 +33,7 @@ from search.evaluation.generations import Generations
 from search.evaluation.systems import System
 from search.ranking.weights import fitted
 from search.retrieval import Asked, candidates, order
-from search.rewriting.combine import CodeWeights, code_text, code_vector, query_terms, query_vector
+from search.rewriting.combine import query_terms, query_vector
 
 # Texts that are encoded together.
 _BATCH = 128
@@ -57,12 +58,13 @@ class Arm:
 
 
 _PLAIN_CODE = CodeWeights(1, 0, 0)
-# What a plain system is given besides: exemplars with its queries (GAR), rewritten code too (ReCo), purposes too, and
-# purposes alone, for which nothing is generated while somebody waits.
+# What a plain system is given besides: exemplars with its queries (GAR), rewritten code too (ReCo), purposes too; and
+# both sides of the code, or purposes alone, for which nothing is generated while somebody waits.
 ARMS: Mapping[str, Arm] = {
     "gar": Arm(exemplars=True, code=_PLAIN_CODE),
     "reco": Arm(exemplars=True, code=CodeWeights(1, 1, 0)),
     "reco+purpose": Arm(exemplars=True, code=CodeWeights(1, 1, 1)),
+    "rewritten": Arm(exemplars=False, code=CodeWeights(1, 1, 1)),
     "purpose": Arm(exemplars=False, code=CodeWeights(1, 0, 1)),
 }
 

@@ -9,6 +9,7 @@ import pytest
 from cli.main import run
 from indexer.encoder.onnx import OnnxEncoder
 from search.evaluation.measures import MEASURES
+from search.evaluation.rewriting import ARMS
 from search.evaluation.systems import SYSTEMS
 
 
@@ -203,7 +204,7 @@ def test_a_rewriter_s_systems_are_measured_and_can_be_compared(capfd, recorded):
     options = ("--mode", "lexical", "--rewriter", "recorded", "--compare", "bm25+gar,bm25")
     assert evaluate("--json", *options, recorded) == 0
     entry = json.loads(capfd.readouterr().out)[0]
-    assert list(entry["systems"]) == ["bm25", "bm25+gar", "bm25+reco", "bm25+reco+purpose", "bm25+purpose"]
+    assert list(entry["systems"]) == ["bm25", *(f"bm25+{arm}" for arm in ARMS)]
     assert list(entry["gains"]) == list(entry["systems"])[1:]
     assert entry["rewriter"]["exemplars"] == entry["rewriter"]["rewritten"] == 1
     assert entry["comparison"]["MRR@10"] == entry["gains"]["bm25+gar"]["MRR@10"]

@@ -37,6 +37,8 @@ STEPS = (
     (SqliteStore, "restamp"),
     (SqliteStore, "publish"),
     (SqliteStore, "save_vectors"),
+    (SqliteStore, "save_rewritings"),
+    (SqliteStore, "save_rewriting_vectors"),
     (SqliteStore, "sweep"),
     (TantivyWriter, "freeze"),
     (indexer.publishing, "seal"),
@@ -74,11 +76,13 @@ def last_acknowledged(base):
 
 
 def index_forever(base, chance):
-    """Change the tree and index it, again and again; say what is acknowledged."""
+    """Change the tree, index it and keep rewritings, again and again; say what is acknowledged."""
     source, encoder = states.folder_source(base / "tree"), states.CountingEncoder()
     while True:
         states.change(base / "tree", chance)
         states.update(base / "index", [source], encoder, functools.partial(acknowledge, base))
+        symbols = sorted(states.symbols_in(base / "tree"))
+        states.rewrite(base / "index", set(chance.sample(symbols, min(3, len(symbols)))))
 
 
 def forked(work):
@@ -218,7 +222,7 @@ class Countdown:
 
 
 def scenario(base, seed, number, names):
-    """Index, add, change, rename and delete, and index again, ending the process at one step."""
+    """Index, rewrite, add, change, rename and delete, and index again, ending the process at one step."""
     countdown = Countdown(number)
     for owner, name in STEPS:
         if name in names:
@@ -228,6 +232,7 @@ def scenario(base, seed, number, names):
     for name in "abcdef":
         (tree / f"{name}.py").write_text(states.text_of(f"{name}{seed}"))
     states.update(base / "index", [source], states.CountingEncoder())
+    states.rewrite(base / "index", {f"{name}{seed}_1" for name in "abde"})
     (tree / "a.py").write_text(states.text_of("changed", 3))
     (tree / "b.py").rename(tree / "renamed.py")
     (tree / "c.py").unlink()

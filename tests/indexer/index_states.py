@@ -12,12 +12,16 @@ from indexer.settings import Settings
 from indexer.sources.folder import FolderSource
 from indexer.splitting.parse import ParseRequest, parse_file
 from indexer.splitting.pool import ParsedFile
+from indexer.store.interface import NewRewriting
 from indexer.store.manifest import faults
+from indexer.store.sqlite import SqliteStore
 from indexer.types import SourceFile
 from indexer.workers import local as local_workers
 
 # Every unit of `text_of` holds it.
 COMMON = "common"
+# Every purpose of `rewrite` holds it, and no unit.
+PURRS = "purr"
 DIMENSION = 16
 
 
@@ -120,6 +124,25 @@ def update(folder, sources, encoder, said=lambda manifest: None, depth=None):
     return pipeline.summary
 
 
+def rewrite(folder, symbols):
+    """Keep a purpose and a rewriting of the units with these symbols; the next generation has them."""
+    store = SqliteStore(folder, writable=True)
+    units = [unit for unit in store.units(store.catalogue().keys.tolist()).values() if unit.symbol in symbols]
+    store.save_rewritings([NewRewriting((u.id,), u.text, "model", f"{PURRS} {u.symbol}", "pass") for u in units])
+    store.close()
+
+
+def copy_rewritings(folder, other):
+    """Give another index of the same units what was kept for those of one, and publish it."""
+    store = SqliteStore(folder)
+    keys = store.catalogue().keys.tolist()
+    symbols = {store.units([key])[key].symbol for key in store.rewritings(keys, staged=True)}
+    store.close()
+    rewrite(other, symbols)
+    with writing(other, settings(other), CountingEncoder()) as pipeline:
+        pipeline.publish()
+
+
 def units_of(view):
     return view.store.units(view.catalogue.keys.tolist())
 
@@ -135,6 +158,9 @@ def check_view(view):
     units = units_of(view)
     assert view.manifest.documents == len(keys) == len(view.lexical)
     assert view.lexical.containing([COMMON]).tolist() == [key for key in keys if COMMON in units[key].text]
+    if view.manifest.weights[2]:
+        purring = [key for key, written in view.rewritings(keys).items() if PURRS in written.purpose.lower()]
+        assert view.lexical.containing([PURRS]).tolist() == sorted(purring)
     assert len(view.vectors) == view.manifest.encoded
     found = vector_keys(view)
     assert len(found) == len(set(found)) == view.manifest.encoded
@@ -202,6 +228,7 @@ def finish(folder, tree, scratch):
     encoder = CountingEncoder()
     update(folder, [folder_source(tree)], encoder)
     update(scratch, [folder_source(tree)], encoder)
+    copy_rewritings(folder, scratch)
     assert_same(folder, scratch)
     with writing(folder, settings(folder), encoder):
         pass

@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 _HERE = Path(__file__).parent
-_STEPS = {"create", "announce", "stage", "freeze", "seal", "sync", "build_segment", "publish", "save_vectors", "sweep"}
+_STEPS = {
+    "create",
+    "announce",
+    "stage",
+    "freeze",
+    "seal",
+    "sync",
+    "build_segment",
+    "publish",
+    "save_vectors",
+    "sweep",
+    "save_rewritings",
+    "save_rewriting_vectors",
+}
 _SEED = os.environ.get("FATHOM_TEST_SEED", "1")
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.generators.counting import estimate_tokens
 from indexer.index import Index
 from indexer.settings import Settings
-from search.packing import estimate_tokens, neighbours, pack
+from search.packing import neighbours, pack
 from search.service import Service
 from search.types import Hit
 from tests.stub_encoder import StubEncoder

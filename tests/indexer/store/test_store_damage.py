@@ -10,7 +10,7 @@ from cli.main import run
 from indexer.errors import EnvironmentFailed, FathomError, IndexDamaged, IndexIncompatible, IndexMissing
 from indexer.index import Index, writing
 from indexer.store.connection import STORE_FILE, sqlite_errors
-from indexer.store.interface import SourceRow
+from indexer.store.interface import NewRewriting, SourceRow
 from indexer.store.sqlite import SqliteStore
 
 _PAGE = 4096
@@ -39,11 +39,16 @@ DAMAGE = {"empty": _cut(0), "one byte": _cut(1), "half": _half, "a byte short": 
 
 @pytest.fixture
 def built(tmp_path, quick):
-    """An index with two segments, dead vectors and deleted documents, closed."""
+    """An index with two segments, dead vectors, deleted documents and rewritings, closed."""
     tree, folder, encoder = tmp_path / "tree", tmp_path / "index", quick.CountingEncoder()
     tree.mkdir()
     for number in range(12):
         (tree / f"f{number}.py").write_text(quick.text_of(f"w{number}", 3))
+    quick.update(folder, [quick.folder_source(tree)], encoder)
+    store = SqliteStore(folder, writable=True)
+    units = list(store.units(store.catalogue().keys.tolist()[:8]).values())
+    store.save_rewritings([NewRewriting((u.id,), u.text, "model", f"Tells {u.symbol}.", "pass") for u in units])
+    store.close()
     quick.update(folder, [quick.folder_source(tree)], encoder)
     (tree / "f3.py").unlink()
     (tree / "new.py").write_text(quick.text_of("new"))
@@ -92,6 +97,7 @@ def _everything(folder):
                 store.heads(keys),
                 {key: [(block, vector.tolist()) for block, vector in row] for key, row in store.blocks(keys).items()},
                 dict(store.texts()),
+                store.rewritings(keys),
                 store.statistics(),
                 list(store.skipped()),
                 [store.key_of(unit.id) for unit in units.values()],
@@ -112,7 +118,7 @@ def test_the_damaged_store_never_gives_another_answer_or_an_error_of_sqlite(buil
     whole = path.read_bytes()
     chance = random.Random(7)
     silent = []
-    kinds = ["empty", "one byte", "half", "a byte short", *["bit"] * 400, *["page"] * (len(whole) // _PAGE)]
+    kinds = ["empty", "one byte", "half", "a byte short", *["bit"] * 500, *["page"] * (len(whole) // _PAGE)]
     found, codes = 0, set()
     for kind in kinds:
         damaged = DAMAGE[kind](whole, chance)
@@ -133,7 +139,7 @@ def test_the_damaged_store_never_gives_another_answer_or_an_error_of_sqlite(buil
     assert found > 100
     assert codes == {3}
     # What a source or a file was called, its size and its state when read are shown, and answer nothing.
-    assert [entry for entry in silent if set(entry[1]) - {4, 5}] == []
+    assert [entry for entry in silent if set(entry[1]) - {5, 6}] == []
 
 
 def test_a_store_that_is_gone_is_no_index_and_is_made_anew(built, tmp_path, quick):
@@ -194,6 +200,11 @@ def test_check_says_every_damaged_row_and_a_removed_source_heals_it(built, tmp_p
         "UPDATE blocks SET start_line = start_line + 1",
         "UPDATE blocks SET depth = 0",
         "UPDATE vectors SET vector = zeroblob(length(vector))",
+        "UPDATE rewritings SET purpose = 'something else'",
+        "UPDATE rewritings SET generator = generator || 'x'",
+        "UPDATE unit_rewritings SET rewriting_key = rewriting_key + 1",
+        "UPDATE rewriting_vectors SET depth = depth + 1",
+        "DELETE FROM rewritings",
         "UPDATE generations SET manifest = x'00'",
         "UPDATE generations SET manifest = replace(manifest, 'documents\":', 'documents\":1')",
         "DELETE FROM units WHERE unit_key % 2",
@@ -225,7 +236,7 @@ def test_another_format_another_program_and_another_model_are_refused(built, tmp
         connection.execute(f"PRAGMA user_version={older}")
         connection.close()
         for attempt in (lambda: Index.open(built), lambda: SqliteStore(built, writable=True)):
-            with pytest.raises(IndexIncompatible, match=rf"format {older}.*format 4.*fathom index"):
+            with pytest.raises(IndexIncompatible, match=rf"format {older}.*format 5.*fathom index"):
                 attempt()
     foreign = tmp_path / "foreign"
     foreign.mkdir()

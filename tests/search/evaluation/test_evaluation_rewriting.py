@@ -94,7 +94,9 @@ def test_the_generations_of_another_set_are_told(folder, chosen, stub_encoder):
         evaluate_set(folder, chosen, stub_encoder, rewriter=Recorded(folder))
 
 
-@pytest.mark.parametrize(("name", "arms"), [("exemplars.jsonl", ["purpose"]), ("rewritten.jsonl", ["gar"])])
+@pytest.mark.parametrize(
+    ("name", "arms"), [("exemplars.jsonl", ["rewritten", "purpose"]), ("rewritten.jsonl", ["gar"])]
+)
 def test_an_arm_for_which_nothing_was_generated_is_not_measured(folder, chosen, stub_encoder, name, arms):
     shift_ids(folder / name)
     report = evaluate_set(folder, chosen, stub_encoder, systems=BM25, rewriter=Recorded(folder))

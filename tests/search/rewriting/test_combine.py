@@ -1,21 +1,13 @@
-"""Combining what was generated with what was there: nothing, too much, and by hand."""
+"""Combining a query with what was generated for it: nothing, too much, and by hand."""
 
 import math
 
 import numpy as np
 import pytest
 
-from indexer.errors import UsageError
-from search.rewriting.combine import MAX_TERMS, CodeWeights, code_text, code_vector, query_terms, query_vector
+from search.rewriting.combine import MAX_TERMS, query_terms, query_vector
 
 X, Y, Z = np.eye(3, dtype=np.float32)
-ALL = CodeWeights(1, 1, 1)
-
-
-@pytest.mark.parametrize("weights", [(0, 0, 0), (-1, 1, 1), (1, math.nan, 1), (1, 1, math.inf)])
-def test_weights_that_weigh_nothing_are_refused(weights):
-    with pytest.raises(UsageError, match="weights of code"):
-        CodeWeights(*weights)
 
 
 def test_without_exemplars_a_query_stays_as_it_is():
@@ -60,33 +52,3 @@ def test_a_vector_is_half_the_query_and_half_the_mean_of_its_exemplars():
 
 def test_opposites_leave_the_query():
     assert np.array_equal(query_vector(X, [-X]), X)
-
-
-@pytest.mark.parametrize(
-    ("weights", "text"),
-    [
-        ((1, 1, 1), "p\nr\no"),
-        ((1, 0, 0), "o"),
-        ((0, 1, 0), "r"),
-        ((0, 0, 1), "p"),
-        ((1, 0.2, 2), "p\np\nr\no"),
-    ],
-)
-def test_a_weight_of_0_leaves_a_text_out(weights, text):
-    assert code_text("o", ["r"], "p", CodeWeights(*weights)) == text
-
-
-def test_code_counts_once_for_every_rewriting():
-    assert code_text("o", ["r", "s"], "", ALL) == "r\ns\no\no"
-    assert code_text("o", [], "", ALL) == "o"
-
-
-def test_code_s_vector_is_the_weighted_sum():
-    assert code_vector(X, [Y], Z, ALL) == pytest.approx((X + Y + Z) / math.sqrt(3))
-    assert code_vector(X, [Y, Z], None, ALL) == pytest.approx((X + Y / 2 + Z / 2) / math.sqrt(1.5))
-    assert code_vector(X, [Y], Z, CodeWeights(1, 0, 2)) == pytest.approx((X + 2 * Z) / math.sqrt(5))
-    assert code_vector(X, [], None, ALL) == pytest.approx(X)
-
-
-def test_code_that_weighs_nothing_keeps_its_own_vector_where_there_is_no_other():
-    assert code_vector(X, [], None, CodeWeights(0, 1, 1)) == pytest.approx(X)
