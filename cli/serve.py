@@ -85,7 +85,7 @@ def _look(chosen: Settings, *, may_come: bool) -> None:
 
     encoder, coming = load_encoder(chosen), (IndexMissing, IndexDamaged) if may_come else ()
     # Closed before workers are forked: no connection goes with them.
-    with suppress(*coming), closing(Index.open(chosen.index)) as index, index.view() as view:
+    with suppress(*coming), closing(Index.open(chosen.index, chosen)) as index, index.view() as view:
         refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, chosen.index)
 
 

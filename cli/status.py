@@ -23,7 +23,7 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
     del quiet, verbose
     from indexer.index import Index
 
-    index = Index.open(settings(folder).index)
+    index = Index.open(settings=settings(folder))
     with index.view() as view:
         status = _status(view, index.folder)
         listed = [asdict(entry) for entry in view.store.skipped()] if skipped else []

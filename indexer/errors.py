@@ -66,3 +66,7 @@ class EnvironmentFailed(FathomError):
     """The machine failed us: disk, permission, memory, a program or a server."""
 
     exit_code = 5
+
+
+class ServerUnavailable(EnvironmentFailed):
+    """A server that holds a part of the index does not answer, or asks to be left alone for now."""

@@ -11,17 +11,18 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.backends import Backends
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBusy, IndexDamaged, IndexMissing
-from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
+from indexer.lexical.unreachable import Unreachable
 from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
 from indexer.store.interface import Catalogue
@@ -56,12 +57,18 @@ class View:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
 
+    @cached_property
+    def wordless(self) -> View:
+        """The same generation without its BM25 index: for as long as nobody answers who has that."""
+        return replace(self, lexical=Unreachable(self.manifest.documents, lambda: self.catalogue.keys))
+
 
 class Index:
     """A readable index in `folder`; safe to share between threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
+        self._backends = Backends(folder, settings)
         self.store = SqliteStore(folder)
         self._lock = threading.Lock()
         self._view: View | None = None
@@ -70,7 +77,8 @@ class Index:
     @classmethod
     def open(cls, folder: Path | str | None = None, settings: Settings | None = None) -> Index:
         """Open an index for reading; raise IndexMissing, IndexIncompatible or IndexDamaged."""
-        index = cls(Path(folder) if folder is not None else (settings or Settings()).index)
+        settings = settings or Settings()
+        index = cls(Path(folder) if folder is not None else settings.index, settings)
         with index.view():
             return index
 
@@ -97,7 +105,7 @@ class Index:
             pipeline.encode()
             pipeline.deepen()
             pipeline.sweep()
-        index = cls.open(path)
+        index = cls.open(path, settings)
         index.summary = pipeline.summary
         return index
 
@@ -140,6 +148,7 @@ class Index:
             return self._view
 
     def _open(self, manifest: Manifest) -> View:
+        self._backends.refuse_other(manifest)
         found = faults(self.folder, manifest)
         if found:
             raise IndexDamaged(_words(self.folder, found))
@@ -147,7 +156,7 @@ class Index:
         if manifest.dead is not None:
             dead = np.load(self.folder / manifest.dead.path, allow_pickle=False)
         vectors = open_vectors([(self.folder / VECTORS / entry.name, entry.depth) for entry in manifest.segments], dead)
-        return View(self.store, manifest, open_lexical(self.folder / manifest.lexical), vectors)
+        return View(self.store, manifest, self._backends.open_lexical(manifest), vectors)
 
 
 @contextmanager
@@ -165,13 +174,14 @@ def writing(
     """
     from indexer.pipeline import Pipeline
 
+    backends = Backends(folder, settings)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
-        damaged = repair_needed(folder, store)
+        damaged = repair_needed(backends, store)
         pipeline = Pipeline(
-            folder, store, encoder, processes=settings.processes, depth=settings.depth, report=report, fresh=damaged
+            backends, store, encoder, processes=settings.processes, depth=settings.depth, report=report, fresh=damaged
         )
         with closing(pipeline):
             yield pipeline
@@ -190,7 +200,7 @@ def deepen(
     Raises IndexMissing where there is nothing to deepen, and IndexBusy where another writer is at work already, unless
     it is to `wait`. A run that is stopped loses nothing: the next one goes on.
     """
-    Index.open(folder).close()
+    Index.open(folder, settings).close()
     encoder = encoder or load_encoder(settings)
     total, finished = Summary(), False
     while not finished:
@@ -221,10 +231,10 @@ def _private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def repair_needed(folder: Path, store: SqliteStore) -> bool:
-    """Tell whether a derived file is missing or damaged, so that all of them are to be built anew."""
+def repair_needed(backends: Backends, store: SqliteStore) -> bool:
+    """Tell whether a derived file or index is missing or damaged, so that all of them are to be built anew."""
     with store.snapshot() as manifest:
-        return manifest is not None and bool(faults(folder, manifest))
+        return manifest is not None and bool(backends.faults(manifest))
 
 
 def load_encoder(settings: Settings) -> Encoder:

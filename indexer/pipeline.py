@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.backends import Backends
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Vectors, check_depth
 from indexer.encoder.units import UnitPlan, plan_unit, tokenise_units
@@ -52,11 +53,11 @@ class _Work:
 
 
 class Pipeline:
-    """One run of indexing into `folder`; the caller holds the writer lock."""
+    """One run of indexing into the folder of `backends`; the caller holds the writer lock."""
 
     def __init__(
         self,
-        folder: Path,
+        backends: Backends,
         store: SqliteStore,
         encoder: Encoder,
         *,
@@ -72,8 +73,8 @@ class Pipeline:
         check_depth(self._depth, encoder.depths)
         self._report = report
         self._processes = processes
-        self._refuse_other_model(folder)
-        self._publisher = Publisher(folder, store, encoder, fresh=fresh)
+        self._refuse_other_model(backends.folder)
+        self._publisher = Publisher(backends, store, encoder, fresh=fresh)
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self._published_at = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,13 @@ def _default_cache() -> Path:
     return Path(platformdirs.user_cache_dir("fathom"))
 
 
+class Backend(StrEnum):
+    """What holds an index's words, and what holds its vectors."""
+
+    EMBEDDED = "embedded"
+    ELASTICSEARCH = "elasticsearch"
+
+
 class Settings(BaseSettings):
     """What a user may set; command-line options come before the environment, that before these defaults."""
 
@@ -51,3 +59,17 @@ class Settings(BaseSettings):
     hosts: _Listed = Field(default=(), description="names, with commas, that the server answers to")
     cors: _Listed = Field(default=(), description="origins, with commas, whose pages may ask the server; * is any")
     log_queries: bool = Field(default=False, description="write queries to the server's log")
+    backend: Backend = Field(default=Backend.EMBEDDED, description="what holds the words of the index")
+    vectors: Backend = Field(default=Backend.EMBEDDED, description="what holds its vectors, and then the units too")
+    elasticsearch_url: _Listed = Field(default=(), description="addresses, with commas, of one Elasticsearch cluster")
+    elasticsearch_name: str = Field(
+        default="fathom",
+        pattern="^[a-z][a-z0-9_-]{0,99}$",
+        description="what the index is called there; each index in a cluster has a name of its own",
+    )
+    elasticsearch_key: SecretStr = Field(default=SecretStr(""), description="an API key of the cluster")
+    elasticsearch_user: str = Field(default="", description="a user of the cluster, instead of a key")
+    elasticsearch_password: SecretStr = Field(default=SecretStr(""), description="that user's password")
+    elasticsearch_ca: Path | None = Field(default=None, description="PEM file of who signed its certificate")
+    elasticsearch_seconds: float = Field(default=5.0, gt=0, description="how long a search waits for the cluster")
+    elasticsearch_shards: int = Field(default=1, ge=1, le=1024, description="shards of an index that is made")

@@ -1,7 +1,9 @@
 """What many tests share: the encoder without a model, a chat server, the checks that every state of an index passes."""
 
 import importlib.util
+import os
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,40 @@ def serve(chat_server):
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_server():
+    """The module that fetches, starts and stops a real Elasticsearch."""
+    return _load("elasticsearch_server", _TESTS / "elasticsearch_server.py")
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(elasticsearch_server):
+    """The address of a real Elasticsearch that all tests share: that of ELASTICSEARCH_URL, or one started here."""
+    if os.environ.get("ELASTICSEARCH_URL"):
+        yield os.environ["ELASTICSEARCH_URL"]
+        return
+    try:
+        cluster = elasticsearch_server.Cluster()
+    except elasticsearch_server.ServerMissing as error:
+        pytest.skip(f"{error}; or set ELASTICSEARCH_URL to the address of a server 8.19 or 9")
+    yield cluster.url
+    cluster.close()
+
+
+@pytest.fixture
+def clustered(elasticsearch_url):
+    """Settings of an Elasticsearch for one test, under a name of its own; what it wrote goes afterwards."""
+    pytest.importorskip("elasticsearch", reason="the extra `elasticsearch` is not installed")
+    from indexer.cluster.connection import Cluster
+
+    chosen = {
+        "backend": "elasticsearch",
+        "elasticsearch_url": elasticsearch_url,
+        "elasticsearch_name": f"test-{uuid.uuid4().hex[:12]}",
+    }
+    yield chosen
+    from indexer.settings import Settings
+
+    Cluster(Settings(**chosen)).clear()
