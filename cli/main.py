@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": "eval",
     "index": "index",
     "mcp": "mcp",
+    "migrate": "migrate",
     "remove": "remove",
     "search": "search",
     "serve": "serve",

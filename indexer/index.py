@@ -177,7 +177,7 @@ def writing(
     backends = Backends(folder, settings)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
+    with private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
         damaged = repair_needed(backends, store)
         pipeline = Pipeline(
@@ -222,7 +222,7 @@ def deepen(
 
 
 @contextmanager
-def _private_files() -> Iterator[None]:
+def private_files() -> Iterator[None]:
     """Let what this process writes be readable by its owner only, in a folder that others may read too."""
     before = os.umask(0o077)
     try:

@@ -65,8 +65,12 @@ class Pipeline:
         depth: int | None = None,
         report: Report = silent,
         fresh: bool = False,
+        moved: bool = False,
     ) -> None:
-        """Prepare a run to `depth`, the model's deepest by default; raise UsageError where it has no exit."""
+        """Prepare a run to `depth`, the model's deepest by default; raise UsageError where it has no exit.
+
+        What is derived is made anew where it is to be `fresh`, and only the words where they are `moved` elsewhere.
+        """
         self._store = store
         self._encoder = encoder
         self._depth = encoder.depths[-1] if depth is None else depth
@@ -74,12 +78,12 @@ class Pipeline:
         self._report = report
         self._processes = processes
         self._refuse_other_model(backends.folder)
-        self._publisher = Publisher(backends, store, encoder, fresh=fresh)
+        self._publisher = Publisher(backends, store, encoder, fresh=fresh, moved=moved)
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self._published_at = time.monotonic()
         try:
-            if fresh:
+            if fresh or moved:
                 self.rebuild()
             self._resume()
         except BaseException:
@@ -130,10 +134,14 @@ class Pipeline:
         return len(gone)
 
     def rebuild(self) -> None:
-        """Make both derived indexes anew from the store; the publisher was opened fresh."""
+        """Make the words anew from the store; the publisher was opened fresh, or for words that move."""
         for file_key, key, unit in self._store.live():
             self._publisher.add([_document(key, file_key, unit)])
         self.summary.notes.append("the derived indexes were built anew from the store")
+
+    def publish(self) -> None:
+        """Publish what waits."""
+        self._publish(None)
 
     def encode(self) -> None:
         """Give every live unit vectors, publishing as they come: at the cheapest depth, where many have none."""

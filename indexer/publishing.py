@@ -51,7 +51,9 @@ _Held = list[tuple[VectorSegment, Segment]]
 class Publisher:
     """Collects changes to the derived indexes of `folder` and publishes them as generations."""
 
-    def __init__(self, backends: Backends, store: SqliteStore, encoder: Encoder, *, fresh: bool = False) -> None:
+    def __init__(
+        self, backends: Backends, store: SqliteStore, encoder: Encoder, *, fresh: bool = False, moved: bool = False
+    ) -> None:
         self._folder = folder = backends.folder
         self._backend = backends.lexical
         self._store = store
@@ -62,8 +64,8 @@ class Publisher:
             self.manifest = manifest.model_copy(update={"lexical_files": (), "segments": (), "dead": None})
         with disk_errors(folder):
             self._tidy()
-            self._lexical = backends.lexical_writer(manifest, fresh=fresh)
-        self._lexical_changed = fresh
+            self._lexical = backends.lexical_writer(manifest, fresh=fresh or moved)
+        self._lexical_changed = fresh or moved
         self._removed: set[int] = set()
         self._new: dict[int, list[tuple[Keys, NDArray[np.float32]]]] = {}
 

@@ -48,6 +48,19 @@ def quick(states, monkeypatch):
     return states
 
 
+@pytest.fixture(params=["embedded", pytest.param("words in elasticsearch", marks=pytest.mark.slow)])
+def composition(request):
+    """What settings need to say for each composition of back ends."""
+    return request.getfixturevalue("clustered") if request.param != "embedded" else {}
+
+
+@pytest.fixture
+def everywhere(quick, composition, monkeypatch):
+    """`quick`, on each composition of back ends."""
+    monkeypatch.setattr(quick, "CHOSEN", composition)
+    return quick
+
+
 @pytest.fixture(scope="session")
 def small_sets():
     """The module that writes evaluation sets of a few lines."""
