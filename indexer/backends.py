@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.errors import IndexIncompatible, UsageError
+from indexer.contradictions import refuse_contradictions
+from indexer.errors import IndexIncompatible
 from indexer.lexical.factory import lexical_writer, open_lexical
 from indexer.lexical.interface import LexicalIndex, LexicalWriter
 from indexer.settings import Backend, Settings
@@ -32,7 +33,7 @@ class Backends:
         self.folder = folder
         self.lexical = settings.backend
         self._settings = settings
-        _refuse_contradictions(settings)
+        refuse_contradictions(settings)
 
     @cached_property
     def cluster(self) -> Cluster | None:
@@ -90,15 +91,3 @@ _OPTIONS = {
     Backend.EMBEDDED: "leave out --backend (or FATHOM_BACKEND)",
     Backend.ELASTICSEARCH: "add --backend elasticsearch --url ADDRESS (or FATHOM_BACKEND, FATHOM_ELASTICSEARCH_URL)",
 }
-
-
-def _refuse_contradictions(settings: Settings) -> None:
-    if settings.backend is Backend.ELASTICSEARCH:
-        return
-    if settings.vectors is Backend.ELASTICSEARCH:
-        raise UsageError("vectors can be in Elasticsearch only where the words are: add --backend elasticsearch")
-    if settings.elasticsearch_url:
-        raise UsageError(
-            f"the address {settings.elasticsearch_url[0].rpartition('@')[2]} is of Elasticsearch, and the back end is "
-            "embedded: add --backend elasticsearch, or leave out --url (or FATHOM_ELASTICSEARCH_URL)"
-        )

@@ -73,6 +73,18 @@ def chat_server():
     return _load("chat_server", _TESTS / "chat_server.py")
 
 
+@pytest.fixture(scope="session")
+def gates():
+    """The module of gates before real servers."""
+    return _load("gate", _TESTS / "gate.py")
+
+
+@pytest.fixture(scope="session")
+def scripted_servers():
+    """The module of servers that do what a test says."""
+    return _load("scripted_server", _TESTS / "scripted_server.py")
+
+
 @pytest.fixture
 def plays(chat_server):
     """What a chat server can do."""

@@ -39,7 +39,7 @@ class Cluster:
     """A connection to the cluster of some settings; safe to share between threads, opened at the first request."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raise UsageError for settings that are not enough, or that contradict one another."""
+        """Prepare; the settings are such as `indexer.backends` lets through."""
         self.name = settings.elasticsearch_name
         self.shards = settings.elasticsearch_shards
         self.address = ", ".join(map(_address, settings.elasticsearch_url))
@@ -111,46 +111,12 @@ class Cluster:
         return EnvironmentFailed(f"{where} refused a request ({status}: {reason})")
 
 
-def refuse_contradictions(settings: Settings) -> None:
-    """Raise UsageError, naming them, for settings of back ends that do not go together."""
-    urls, user = settings.elasticsearch_url, settings.elasticsearch_user
-    if not urls:
-        raise UsageError("the back end elasticsearch needs an address: --url, or FATHOM_ELASTICSEARCH_URL")
-    for url in urls:
-        _refuse_address(url)
-    if settings.elasticsearch_key.get_secret_value() and user:
-        raise UsageError("FATHOM_ELASTICSEARCH_KEY and FATHOM_ELASTICSEARCH_USER are both set; use one of them")
-    if bool(user) != bool(settings.elasticsearch_password.get_secret_value()):
-        raise UsageError("FATHOM_ELASTICSEARCH_USER and FATHOM_ELASTICSEARCH_PASSWORD go together")
-    if settings.elasticsearch_ca is not None:
-        if not all(url.startswith("https://") for url in urls):
-            raise UsageError("FATHOM_ELASTICSEARCH_CA is for https addresses")
-        if not settings.elasticsearch_ca.is_file():
-            raise UsageError(f"FATHOM_ELASTICSEARCH_CA names {settings.elasticsearch_ca}, which is no file")
-
-
-def _refuse_address(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
-        port = parts.port
-    except ValueError:
-        whole, port, parts = False, None, urlsplit("")
-    if parts.username is not None or parts.password is not None:
-        raise UsageError(
-            "an address of Elasticsearch holds a user; addresses are shown: use FATHOM_ELASTICSEARCH_USER and _PASSWORD"
-        )
-    if not whole or port is None:
-        raise UsageError(f"{url!r} is no address of Elasticsearch; it looks like https://host:9200")
-
-
 def _address(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}:{parts.port}"
 
 
 def _client(settings: Settings) -> Elasticsearch:
-    refuse_contradictions(settings)
     # That a cluster on this machine asks for no password is for its owner to know, not for each request to say.
     warnings.filterwarnings("ignore", "Elasticsearch built-in security", ElasticsearchWarning)
     options: dict[str, Any] = {"request_timeout": settings.elasticsearch_seconds, "max_retries": _RETRIES}

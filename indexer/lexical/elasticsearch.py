@@ -34,6 +34,7 @@ from indexer.errors import IndexDamaged, ServerUnavailable
 from indexer.lexical.interface import (
     FIELD_WEIGHTS,
     FIELDS,
+    NOTHING,
     Frozen,
     LexicalDocument,
     Ranked,
@@ -42,8 +43,6 @@ from indexer.lexical.interface import (
 from indexer.store.manifest import REPAIR, Fault, Manifest
 
 KIND = "lexical"
-# A field without a term would not count in BM25's averages, which here as there are over all units. No text has it.
-_EMPTY = "\N{BULLET}"
 # Up to here a set of keys is a clause of the query (an index takes 65,536 by default); beyond, hits are filtered.
 _CLAUSE_KEYS = 65_536
 # Documents that wait to be written together.
@@ -197,7 +196,7 @@ class ElasticsearchWriter:
 
     def add(self, document: LexicalDocument) -> None:
         """Add one unit."""
-        fields = {name: getattr(document, name) or _EMPTY for name in FIELDS}
+        fields = {name: getattr(document, name) or NOTHING for name in FIELDS}
         row = {"key": document.key, "file": document.file, **born(self._next), **fields}
         self._waiting.append({"_op_type": "index", "_index": self.name, "_id": str(document.key), "_source": row})
         if len(self._waiting) >= _WAITING:

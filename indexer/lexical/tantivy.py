@@ -18,7 +18,7 @@ import tantivy
 from numpy.typing import NDArray
 
 from indexer.errors import EnvironmentFailed, IndexDamaged
-from indexer.lexical.interface import FIELD_WEIGHTS, FIELDS, Frozen, LexicalDocument, Ranked, filtered
+from indexer.lexical.interface import FIELD_WEIGHTS, FIELDS, NOTHING, Frozen, LexicalDocument, Ranked, filtered
 from indexer.store.manifest import WORK
 
 # tantivy refuses less than 15 MB a thread; one thread gives the same segments for the same input.
@@ -129,10 +129,8 @@ class TantivyWriter:
         row = tantivy.Document()
         row.add_unsigned("key", document.key)
         row.add_unsigned("file", document.file)
-        row.add_text("name", document.name)
-        row.add_text("path", document.path)
-        row.add_text("docstring", document.docstring)
-        row.add_text("body", document.body)
+        for name in FIELDS:
+            row.add_text(name, getattr(document, name) or NOTHING)
         with _failures():
             self._open_writer().add_document(row)
 
