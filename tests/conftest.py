@@ -48,10 +48,20 @@ def quick(states, monkeypatch):
     return states
 
 
-@pytest.fixture(params=["embedded", pytest.param("words in elasticsearch", marks=pytest.mark.slow)])
+# Compositions with a cluster: what each adds to the settings.
+_DISTRIBUTED = {"words in elasticsearch": {}}
+
+
+@pytest.fixture(params=["embedded", *(pytest.param(name, marks=pytest.mark.slow) for name in _DISTRIBUTED)])
 def composition(request):
     """What settings need to say for each composition of back ends."""
-    return request.getfixturevalue("clustered") if request.param != "embedded" else {}
+    return {} if request.param == "embedded" else request.getfixturevalue("clustered") | _DISTRIBUTED[request.param]
+
+
+@pytest.fixture(params=_DISTRIBUTED)
+def distributed(request, clustered):
+    """What settings need to say for each composition with a cluster."""
+    return clustered | _DISTRIBUTED[request.param]
 
 
 @pytest.fixture
