@@ -1,6 +1,6 @@
 """Do all back ends give the same answers? The same 200 queries on an embedded index and on a copy of it in a cluster.
 
-Run: python -m benchmarks.congruence --index DIR --url http://localhost:9200 [--vectors elasticsearch]
+Run: python -m benchmarks.congruence --index DIR --url http://localhost:9200
 """
 
 from __future__ import annotations
@@ -165,7 +165,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, required=True, help="an embedded index with vectors")
     parser.add_argument("--url", required=True, help="address of an Elasticsearch")
-    parser.add_argument("--vectors", default="embedded", choices=["embedded", "elasticsearch"])
     arguments = parser.parse_args()
     name = f"congruence-{uuid.uuid4().hex[:8]}"
     embedded = Settings(index=arguments.index)
@@ -175,14 +174,12 @@ def main() -> None:
         there = Settings(
             index=copy,
             backend=Backend.ELASTICSEARCH,
-            vectors=Backend(arguments.vectors),
             elasticsearch_url=(arguments.url,),
             elasticsearch_name=name,
         )
         started = time.perf_counter()
         manifest = migrate(copy, there)
         figures: dict[str, Any] = {
-            "vectors": arguments.vectors,
             "units": manifest.documents,
             "moved_s": round(time.perf_counter() - started, 1),
         }

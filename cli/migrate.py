@@ -15,7 +15,7 @@ from cli.progress import progress
 @click.command("migrate")
 @shared
 def command(folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Move the index to the back ends that --backend and --vectors (or the settings) name; nothing is encoded again.
+    """Move the words of the index to the back end that --backend (or the settings) names; nothing is encoded again.
 
     Searches go on meanwhile, and find what is moved when they, too, are told of the new back ends.
     """

@@ -17,10 +17,6 @@ Function = Callable[..., Any]
 _KEPT = "fathom.settings"
 _BACK_ENDS: dict[str, dict[str, Any]] = {
     "url": {"metavar": "ADDRESS", "help": "Elasticsearch's address (or FATHOM_ELASTICSEARCH_URL)."},
-    "vectors": {
-        "type": click.Choice([each.value for each in Backend]),
-        "help": "Where the vectors are, and with Elasticsearch the units too (or FATHOM_VECTORS).",
-    },
     "backend": {
         "type": click.Choice([each.value for each in Backend]),
         "help": "Where the words are (or FATHOM_BACKEND); embedded by default.",

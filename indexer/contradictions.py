@@ -21,8 +21,6 @@ def refuse_contradictions(settings: Settings) -> None:
 
 
 def _refuse_leftovers(settings: Settings) -> None:
-    if settings.vectors is Backend.ELASTICSEARCH:
-        raise UsageError("vectors can be in Elasticsearch only where the words are: add --backend elasticsearch")
     if settings.elasticsearch_url:
         raise UsageError(
             f"the address {settings.elasticsearch_url[0]} is of Elasticsearch, and the back end is embedded: add "

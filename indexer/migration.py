@@ -1,4 +1,4 @@
-"""Moving an index that is there to other back ends, from what its store has: nothing is parsed or encoded again."""
+"""Moving the words of an index to another back end, from what its store has: nothing is parsed or encoded again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from indexer.store.sqlite import SqliteStore
 
 
 def migrate(folder: Path, settings: Settings, encoder: Encoder | None = None, report: Report = silent) -> Manifest:
-    """Move an index to the back ends of the settings; return the generation that has it there.
+    """Move the words of an index to the back end of the settings; return the generation that has it there.
 
     Readers of the old generation go on until they meet the new one. Raises UsageError where it is there already,
     IndexMissing where there is none, and IndexDamaged for one that is to be repaired first.

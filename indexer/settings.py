@@ -39,7 +39,7 @@ def _default_cache() -> Path:
 
 
 class Backend(StrEnum):
-    """What holds an index's words, and what holds its vectors."""
+    """What holds an index's words: files beside its vectors, or a cluster."""
 
     EMBEDDED = "embedded"
     ELASTICSEARCH = "elasticsearch"
@@ -72,7 +72,6 @@ class Settings(BaseSettings):
     cors: _Listed = Field(default=(), description="origins, with commas, whose pages may ask the server; * is any")
     log_queries: bool = Field(default=False, description="write queries to the server's log")
     backend: Backend = Field(default=Backend.EMBEDDED, description="what holds the words of the index")
-    vectors: Backend = Field(default=Backend.EMBEDDED, description="what holds its vectors, and then the units too")
     elasticsearch_url: _Listed = Field(default=(), description="addresses, with commas, of one Elasticsearch cluster")
     elasticsearch_name: str = Field(
         default="fathom",

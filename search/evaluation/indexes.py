@@ -65,7 +65,7 @@ def _row(text: Text, *, stripped: bool) -> dict[str, object]:
 def _folder(settings: Settings, name: str, encoder: Encoder, content: str) -> Path:
     parts = [FORMAT, encoder.fingerprint, settings.depth, content]
     if settings.backend is not Backend.EMBEDDED:
-        parts += [settings.backend.value, settings.vectors.value, *settings.elasticsearch_url]
+        parts += [settings.backend.value, *settings.elasticsearch_url]
     digest = hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8)
     return settings.cache / "eval" / f"{name}-{digest.hexdigest()}"
 

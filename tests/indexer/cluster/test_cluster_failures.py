@@ -91,7 +91,6 @@ def play(scripted_servers):
         ({"backend": "elasticsearch", "elasticsearch_url": "http://h:x"}, "no address"),
         ({"backend": "elasticsearch", "elasticsearch_url": f"http://me:{_SECRET}@h:9200"}, "FATHOM_ELASTICSEARCH_USER"),
         ({"elasticsearch_url": f"http://me:{_SECRET}@h:9200"}, "holds a user"),
-        ({"vectors": "elasticsearch"}, "--backend elasticsearch"),
         ({"elasticsearch_user": "me"}, "go together"),
         ({"elasticsearch_password": _SECRET}, "go together"),
         ({"elasticsearch_user": "me", "elasticsearch_password": _SECRET, "elasticsearch_key": "k"}, "use one"),
@@ -100,17 +99,16 @@ def play(scripted_servers):
     ],
 )
 def test_settings_that_contradict_one_another_are_refused_by_name(tmp_path, chosen, said):
-    whole = (
-        {"backend": "elasticsearch", "elasticsearch_url": "http://h:9200", **chosen}
-        if "backend" not in chosen
-        else chosen
-    )
-    if "vectors" in chosen:
-        whole = chosen
+    default = {} if "backend" in chosen else {"backend": "elasticsearch", "elasticsearch_url": "http://h:9200"}
     with pytest.raises(UsageError, match=said) as caught:
-        Index.build(tmp_path / "index", [], settings=Settings(**whole))
+        Index.build(tmp_path / "index", [], settings=Settings(**default | chosen))
     assert _SECRET not in str(caught.value)
     assert not (tmp_path / "index").exists()
+
+
+def test_an_address_without_the_back_end_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="add --backend elasticsearch"):
+        Index.open(settings=Settings(index=tmp_path, elasticsearch_url="http://h:9200"))
 
 
 def test_a_name_that_no_index_can_have_is_wrong_use(monkeypatch, capsys):
