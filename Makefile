@@ -56,11 +56,11 @@ report: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.report --data "$(FATHOM_DATA)"
 
 lock:
-	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt
-	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --extra dev --extra ray --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/dev.txt
+	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --extra elasticsearch --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/cpu.txt
+	uv pip compile -q pyproject.toml --extra cpu --extra web --extra mcp --extra elasticsearch --extra dev --extra ray --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/dev.txt
 	uv pip compile -q client/pyproject.toml --all-extras -c locks/dev.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o locks/frameworks.txt
 	echo 'hatchling>=1.27' | uv pip compile -q - --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate -o docker/build.txt
-	uv pip compile -q pyproject.toml docker/gpu.in --extra web --extra mcp --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate -o docker/gpu.txt
+	uv pip compile -q pyproject.toml docker/gpu.in --extra web --extra mcp --extra elasticsearch --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate -o docker/gpu.txt
 
 clean:
 	rm -rf .fathom build dist *.egg-info

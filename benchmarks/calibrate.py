@@ -104,7 +104,7 @@ class _Asked:
                 return
             pool = order(keys, found, asked, fitted())
             row = int(np.searchsorted(keys, pool.keys[0]))
-            evidence = gather(found, row, view.lexical.frequency)
+            evidence = gather(found, row, view.lexical.frequencies)
         hit = right is not None and right(pool.heads[0])
         yield Case(
             self.source.repository, self.source.held_out, asked.query_class, evidence, right is not None, bool(hit)

@@ -25,22 +25,24 @@ def command(
 ) -> None:
     """Verify every row and file of the index."""
     del as_json, verbose
+    from indexer.backends import Backends
     from indexer.index import writing
-    from indexer.store.manifest import faults
     from indexer.store.sqlite import SqliteStore
 
     chosen = settings(folder, model=model, trusting=trusting)
     store = SqliteStore(chosen.index)
     found = store.faults()
     with store.snapshot() as manifest:
-        derived = faults(chosen.index, manifest) if manifest else []
+        derived = Backends(chosen.index, chosen).faults(manifest) if manifest else []
     for fault in (*found, *derived):
         click.echo(f"{fault.path}: {fault.problem}", err=True)
     if found:
         cure = "run `fathom remove NAME` for the sources they belong to and index these again"
         raise IndexDamaged(f"{len(found)} rows of the store are damaged; {cure}")
     if derived and not repair:
-        raise IndexDamaged(f"{len(derived)} derived files are damaged; `fathom check --repair` builds them anew")
+        raise IndexDamaged(
+            f"{len(derived)} derived files or indexes are damaged; `fathom check --repair` builds them anew"
+        )
     if derived:
         with writing(chosen.index, chosen) as pipeline:
             pipeline.encode()

@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": "eval",
     "index": "index",
     "mcp": "mcp",
+    "migrate": "migrate",
     "remove": "remove",
     "rewrite": "rewrite",
     "search": "search",

@@ -10,21 +10,45 @@ from typing import Any, cast
 import click
 
 from indexer.errors import UsageError
-from indexer.settings import Settings
+from indexer.settings import Backend, Settings
 
 Function = Callable[..., Any]
 
+_KEPT = "fathom.settings"
+_BACK_ENDS: dict[str, dict[str, Any]] = {
+    "url": {"metavar": "ADDRESS", "help": "Elasticsearch's address (or FATHOM_ELASTICSEARCH_URL)."},
+    "backend": {
+        "type": click.Choice([each.value for each in Backend]),
+        "help": "Where the words are (or FATHOM_BACKEND); embedded by default.",
+    },
+}
+_BACK_ENDS_SET = {"url": "elasticsearch_url"}
+
 
 def shared(function: Function) -> Function:
-    """Add --index, --json, -q and -v to a command."""
+    """Add --index, --json, -q and -v to a command, and the back ends."""
     path = click.Path(path_type=Path, file_okay=False)
     decorated: Any = function
     decorated = click.option("-v", "--verbose", is_flag=True, help="Say more, on standard error.")(decorated)
     decorated = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")(decorated)
     decorated = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")(decorated)
+    for name, declared in _BACK_ENDS.items():
+        decorated = click.option(f"--{name}", expose_value=False, callback=_keep, **declared)(decorated)
     where = "Folder of the index (or FATHOM_INDEX)."
     decorated = click.option("--index", "folder", type=path, help=where)(decorated)
     return cast("Function", decorated)
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keep a setting for `settings` to find: no command has to hand it on."""
+    if value is not None:
+        context.meta[f"{_KEPT}.{_BACK_ENDS_SET.get(option.name or '', option.name)}"] = value
+
+
+def _kept() -> dict[str, Any]:
+    context = click.get_current_context(silent=True)
+    found = context.meta if context else {}
+    return {name.removeprefix(f"{_KEPT}."): value for name, value in found.items() if name.startswith(f"{_KEPT}.")}
 
 
 def encoding(function: Function) -> Function:
@@ -61,7 +85,9 @@ def settings(folder: Path | None, *, model: Path | None = None, trusting: bool =
 def _given(folder: Path | None, **changes: Any) -> Settings:
     from pydantic import ValidationError
 
-    given: dict[str, Any] = {name: value for name, value in {"index": folder, **changes}.items() if value is not None}
+    given: dict[str, Any] = {
+        name: value for name, value in {**_kept(), "index": folder, **changes}.items() if value is not None
+    }
     try:
         return Settings(**given)
     except ValidationError as error:

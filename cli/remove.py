@@ -28,7 +28,7 @@ def command(
     from indexer.index import Index, writing
 
     chosen = settings(folder, model=model, trusting=trusting)
-    known = [source.name for source in Index.open(chosen.index).store.sources()]
+    known = [source.name for source in Index.open(chosen.index, chosen).store.sources()]
     if name not in known:
         raise UsageError(f"the index has no source {name!r}; it has {', '.join(known) or 'none'}")
     with writing(chosen.index, chosen) as pipeline:

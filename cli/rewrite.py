@@ -63,7 +63,7 @@ def command(
     from indexer.rewriting import Bounds, estimate, rewrite
 
     chosen, recorded = settings(folder), chosen_generator.startswith("recorded")
-    Index.open(chosen.index).close()
+    Index.open(chosen.index, chosen).close()
     generator, at_once = open_for_code(GeneratorSettings.of(chosen), chosen.generator_concurrency, chosen_generator)
     with closing(generator):
         bounds = Bounds(names, budget, limit, at_once)

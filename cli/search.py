@@ -55,7 +55,7 @@ def command(
 
     chosen = settings(folder, model=model, trusting=trusting)
     text = standard_input(" ".join(query))
-    index = Index.open(chosen.index)
+    index = Index.open(chosen.index, chosen)
     with closing(Engine(index, settings=chosen)) as engine:
         answer = engine.search(
             text, k, offset=offset, mode=mode, rank=not no_rank, exhaustive=everything, rewrite_ms=rewrite_ms

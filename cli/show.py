@@ -20,7 +20,7 @@ def command(unit_id: str, folder: Path | None, as_json: bool, quiet: bool, verbo
     del quiet, verbose
     from indexer.index import Index
 
-    index = Index.open(settings(folder).index)
+    index = Index.open(settings=settings(folder))
     with index.view() as view:
         key = view.store.key_of(unit_id)
         if key is None:

@@ -35,7 +35,7 @@ def command(
 
     chosen = settings(folder, model=model, trusting=trusting)
     path, line = _place(place)
-    index = Index.open(chosen.index)
+    index = Index.open(chosen.index, chosen)
     named = roots(index.store.sources())
     repository, path = _in_source(path, repository, named)
     answer = Engine(index, settings=chosen).similar(path, line, k, repository=repository)

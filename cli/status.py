@@ -23,7 +23,7 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
     del quiet, verbose
     from indexer.index import Index
 
-    index = Index.open(settings(folder).index)
+    index = Index.open(settings=settings(folder))
     with index.view() as view:
         status = _status(view, index.folder)
         listed = [asdict(entry) for entry in view.store.skipped()] if skipped else []
@@ -40,7 +40,8 @@ def _status(view: View, folder: Path) -> dict[str, Any]:
     from search.service import status_of
 
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {"index": str(folder), "bytes_on_disk": size, **status_of(view, watchers(folder)).model_dump()}
+    words = {"backend": view.manifest.backend.value, "lexical": view.manifest.lexical}
+    return {"index": str(folder), "bytes_on_disk": size, **words, **status_of(view, watchers(folder)).model_dump()}
 
 
 def _show(status: dict[str, Any]) -> None:
@@ -50,6 +51,7 @@ def _show(status: dict[str, Any]) -> None:
     click.echo(
         f"holds        {status['files']} files, {status['units']} units, {status['bytes'] / mega:.1f} MB of source"
     )
+    click.echo(f"words        {status['backend']}: {status['lexical']}")
     depths = ", ".join(f"{count} at depth {depth}" for depth, count in status["depths"].items())
     click.echo(f"vectors      {status['complete']:.0%} of the units, {status['blocks']} blocks: {depths or 'none yet'}")
     if status["purposes"]:

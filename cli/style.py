@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import shared
+from cli.options import settings, shared
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _frequencies(folder: Path | None) -> Iterator[Frequencies]:
     if folder is None:
         yield UNKNOWN
         return
-    index = Index.open(folder)
+    index = Index.open(settings=settings(folder))
     try:
         with index.view() as view:
             yield indexed(view.lexical)

@@ -37,12 +37,17 @@ class Watcher:
 
     def __init__(self, settings: Settings, folders: Sequence[str], *, quiet: bool) -> None:
         """Prepare; `folders` are absolute."""
+        from indexer.settings import secrets
+
         paths = {"index": settings.index.absolute(), "cache": settings.cache.absolute()}
         if settings.model is not None:
             paths["model"] = settings.model.absolute()
         if settings.trust_remote_code is not None:
             paths["trust_remote_code"] = settings.trust_remote_code.absolute()
-        told = settings.model_copy(update=paths).model_dump_json()
+        if settings.elasticsearch_ca is not None:
+            paths["elasticsearch_ca"] = settings.elasticsearch_ca.absolute()
+        # Secrets are written nowhere: the watcher finds them where this process did.
+        told = settings.model_copy(update=paths).model_dump_json(exclude=secrets())
         said = ["--quiet"] if quiet else []
         self._command = [sys.executable, "-m", "cli.watcher", "--keep", *said, told, *folders]
         self._ours: socket.socket | None = None

@@ -76,3 +76,7 @@ class OutOfMemory(EnvironmentFailed):
             f"there is too little memory to encode a text of {tokens} tokens; free some, or use fewer workers"
         )
         self.row = row
+
+
+class ServerUnavailable(EnvironmentFailed):
+    """A server that holds a part of the index does not answer, or asks to be left alone for now."""

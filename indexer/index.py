@@ -11,18 +11,19 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.backends import Backends
 from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBusy, IndexDamaged, IndexMissing, UsageError
-from indexer.lexical.factory import open_lexical
 from indexer.lexical.interface import LexicalIndex
+from indexer.lexical.unreachable import Unreachable
 from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
 from indexer.store.interface import Catalogue, CodeRewriting
@@ -67,12 +68,18 @@ class View:
         """Whether anything was written: most indexes need not be asked with every query."""
         return self.store.any_rewritings()
 
+    @cached_property
+    def wordless(self) -> View:
+        """The same generation without its BM25 index: for as long as nobody answers who has that."""
+        return replace(self, lexical=Unreachable(self.manifest.documents, lambda: self.catalogue.keys))
+
 
 class Index:
     """A readable index in `folder`; safe to share between threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
+        self._backends = Backends(folder, settings)
         self.store = SqliteStore(folder)
         self._lock = threading.Lock()
         self._view: View | None = None
@@ -81,7 +88,8 @@ class Index:
     @classmethod
     def open(cls, folder: Path | str | None = None, settings: Settings | None = None) -> Index:
         """Open an index for reading; raise IndexMissing, IndexIncompatible or IndexDamaged."""
-        index = cls(Path(folder) if folder is not None else (settings or Settings()).index)
+        settings = settings or Settings()
+        index = cls(Path(folder) if folder is not None else settings.index, settings)
         with index.view():
             return index
 
@@ -108,7 +116,7 @@ class Index:
             pipeline.encode()
             pipeline.deepen()
             pipeline.sweep()
-        index = cls.open(path)
+        index = cls.open(path, settings)
         index.summary = pipeline.summary
         return index
 
@@ -151,6 +159,7 @@ class Index:
             return self._view
 
     def _open(self, manifest: Manifest) -> View:
+        self._backends.refuse_other(manifest)
         found = faults(self.folder, manifest)
         if found:
             raise IndexDamaged(_words(self.folder, found))
@@ -158,7 +167,7 @@ class Index:
         if manifest.dead is not None:
             dead = np.load(self.folder / manifest.dead.path, allow_pickle=False)
         vectors = open_vectors([(self.folder / VECTORS / entry.name, entry.depth) for entry in manifest.segments], dead)
-        return View(self.store, manifest, open_lexical(self.folder / manifest.lexical), vectors)
+        return View(self.store, manifest, self._backends.open_lexical(manifest), vectors)
 
 
 @contextmanager
@@ -179,15 +188,16 @@ def writing(
     from indexer.pipeline import Pipeline
     from indexer.workers.factory import hired
 
+    backends = Backends(folder, settings)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
+    with private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
         encoder = encoder or load_encoder(settings)
         weights = CodeWeights.of(settings)
-        anew = repair_needed(folder, store) or _weighed_otherwise(store, weights)
+        anew = repair_needed(backends, store) or _weighed_otherwise(store, weights)
         with hired(settings, encoder) if workers is None else nullcontext(workers) as crew:
             pipeline = Pipeline(
-                folder, store, encoder, crew, depth=settings.depth, report=report, fresh=anew, weights=weights
+                backends, store, encoder, crew, depth=settings.depth, report=report, fresh=anew, weights=weights
             )
             with closing(pipeline):
                 yield pipeline
@@ -210,7 +220,7 @@ def deepen(
     if workers is None:
         from indexer.workers.factory import hired
 
-        Index.open(folder).close()
+        Index.open(folder, settings).close()
         encoder = encoder or load_encoder(settings)
         with hired(settings, encoder) as crew:
             return deepen(folder, settings, encoder, report, wait=wait, workers=crew)
@@ -234,7 +244,7 @@ def deepen(
 
 
 @contextmanager
-def _private_files() -> Iterator[None]:
+def private_files() -> Iterator[None]:
     """Let what this process writes be readable by its owner only, in a folder that others may read too."""
     before = os.umask(0o077)
     try:
@@ -243,10 +253,10 @@ def _private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def repair_needed(folder: Path, store: SqliteStore) -> bool:
-    """Tell whether a derived file is missing or damaged, so that all of them are to be built anew."""
+def repair_needed(backends: Backends, store: SqliteStore) -> bool:
+    """Tell whether a derived file or index is missing or damaged, so that all of them are to be built anew."""
     with store.snapshot() as manifest:
-        return manifest is not None and bool(faults(folder, manifest))
+        return manifest is not None and bool(backends.faults(manifest))
 
 
 def _weighed_otherwise(store: SqliteStore, weights: CodeWeights) -> bool:

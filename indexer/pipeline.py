@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.backends import Backends
 from indexer.combining import CodeWeights
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Ids, Vectors, check_depth
@@ -78,11 +79,11 @@ class _Until:
 
 
 class Pipeline:
-    """One run of indexing into `folder`; the caller holds the writer lock."""
+    """One run of indexing into the folder of `backends`; the caller holds the writer lock."""
 
     def __init__(
         self,
-        folder: Path,
+        backends: Backends,
         store: SqliteStore,
         encoder: Encoder,
         workers: Workers,
@@ -91,10 +92,12 @@ class Pipeline:
         report: Report = silent,
         fresh: bool = False,
         weights: CodeWeights = CodeWeights(),  # noqa: B008 - it never changes
+        moved: bool = False,
     ) -> None:
         """Prepare a run to `depth`, the model's deepest by default; raise UsageError where it has no exit.
 
-        `weights` say how much what was written for a unit counts beside its code.
+        `weights` say how much what was written for a unit counts beside its code. What is derived is made anew where it
+        is to be `fresh`, and only the words where they are `moved` elsewhere.
         """
         self._store = store
         self._encoder = encoder
@@ -102,15 +105,15 @@ class Pipeline:
         check_depth(self._depth, encoder.depths)
         self._report = report
         self._workers = workers
-        self._refuse_other_model(folder)
-        self._publisher = Publisher(folder, store, encoder, fresh=fresh, weights=weights)
+        self._refuse_other_model(backends.folder)
+        self._publisher = Publisher(backends, store, encoder, fresh=fresh, moved=moved, weights=weights)
         self._expansion = Expansion(store, encoder, weights)
         self._under_way = _Batch([], {})
         self.summary = Summary()
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self._published_at = time.monotonic()
         try:
-            if fresh:
+            if fresh or moved:
                 self.rebuild()
             self._resume()
         except BaseException:
@@ -160,7 +163,7 @@ class Pipeline:
         return len(gone)
 
     def rebuild(self) -> None:
-        """Make both derived indexes anew from the store; the publisher was opened fresh."""
+        """Make the words anew from the store; the publisher was opened fresh, or for words that move."""
         self._publisher.add(self._expansion.documents(self._store.live()))
         self.summary.notes.append("the derived indexes were built anew from the store")
 

@@ -14,19 +14,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.backends import Backends
 from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
+from indexer.errors import EnvironmentFailed
 from indexer.keys import among
-from indexer.lexical.factory import lexical_writer
 from indexer.lexical.interface import LexicalDocument
 from indexer.store.interface import Forgotten, Keys, SourceReport
-from indexer.store.manifest import LEXICAL, VECTORS, DerivedFile, Manifest, VectorSegment, disk_errors, seal, sync
+from indexer.store.manifest import (
+    LEXICAL,
+    REPAIR,
+    VECTORS,
+    WORK,
+    DerivedFile,
+    Manifest,
+    VectorSegment,
+    disk_errors,
+    seal,
+    sync,
+)
 from indexer.store.sqlite import SqliteStore
 from indexer.vectors.factory import build_segment, measure_recall
 from indexer.vectors.index import hidden_keys
 from indexer.vectors.segments import Part, Segment, part_of, read_segment
-
-_WORK = "work"
 
 # A new segment absorbs those up to this many times its size: each vector is rewritten O(log n) times.
 _ABSORB = 2
@@ -45,14 +55,16 @@ class Publisher:
 
     def __init__(
         self,
-        folder: Path,
+        backends: Backends,
         store: SqliteStore,
         encoder: Encoder,
         *,
         fresh: bool = False,
+        moved: bool = False,
         weights: CodeWeights = CodeWeights(),  # noqa: B008 - it never changes
     ) -> None:
-        self._folder = folder
+        self._folder = folder = backends.folder
+        self._backend = backends.lexical
         self._store = store
         self._weights = astuple(weights)
         self._model, self._fingerprint = encoder.name, encoder.fingerprint
@@ -60,11 +72,10 @@ class Publisher:
             self._previous = self.manifest = manifest
         if fresh and manifest is not None:  # keep its number, none of its files
             self.manifest = manifest.model_copy(update={"lexical_files": (), "segments": (), "dead": None})
-        base = folder / manifest.lexical if manifest and not fresh else None
         with disk_errors(folder):
             self._tidy()
-            self._lexical = lexical_writer(folder / LEXICAL / _WORK, base)
-        self._lexical_changed = fresh
+            self._lexical = backends.lexical_writer(manifest, fresh=fresh or moved)
+        self._lexical_changed = fresh or moved
         self._removed: set[int] = set()
         self._new: dict[int, list[tuple[Keys, NDArray[np.float32]]]] = {}
 
@@ -117,6 +128,7 @@ class Publisher:
             self._previous, self.manifest = self.manifest, manifest
             self._removed, self._new, self._lexical_changed = set(), {}, False
             self._tidy()
+        self._lexical.settle(manifest.generation)
         return manifest
 
     def held_keys(self, depth: int) -> Keys:
@@ -126,16 +138,18 @@ class Publisher:
     def _write(self, generation: int) -> Manifest:
         """Write the derived files of a generation durably and name them."""
         removed = sorted(self._removed)
-        lexical, lexical_files = self._freeze_lexical(generation)
+        documents = self._store.count_after(removed)
+        lexical, lexical_files = self._freeze_lexical(generation, documents)
         segments, dead, recall = self._write_vectors(generation, self._store.unit_keys(removed))
         held = [(segment.keys, entry.depth) for entry, segment in segments]
         manifest = Manifest(
             generation=generation,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            documents=self._store.count_after(removed),
+            documents=documents,
             depths=_depths(held, dead),
             model=self._model,
             fingerprint=self._fingerprint,
+            backend=self._backend,
             lexical=lexical,
             lexical_files=lexical_files,
             segments=tuple(entry for entry, _ in segments),
@@ -148,16 +162,20 @@ class Publisher:
                 sync(folder)
         return manifest
 
-    def _freeze_lexical(self, generation: int) -> tuple[str, tuple[DerivedFile, ...]]:
+    def _freeze_lexical(self, generation: int, documents: int) -> tuple[str, tuple[DerivedFile, ...]]:
         if not self._lexical_changed and self.manifest is not None:
             return self.manifest.lexical, self.manifest.lexical_files
-        target = self._folder / LEXICAL / str(generation)
-        files = self._lexical.freeze(target)
+        frozen = self._lexical.freeze(generation)
+        if frozen.documents != documents:
+            raise EnvironmentFailed(
+                f"the BM25 index {frozen.name} took {frozen.documents} of {documents} units; {REPAIR}"
+            )
         before = self.manifest.lexical_files if self.manifest else ()
         known = {Path(entry.path).name: entry for entry in before if not entry.path.endswith(".json")}
-        sealed = seal(self._folder, files, known)
-        sync(target)
-        return target.relative_to(self._folder).as_posix(), sealed
+        sealed = seal(self._folder, frozen.files, known)
+        if frozen.files:
+            sync(self._folder / frozen.name)
+        return frozen.name, sealed
 
     def _write_vectors(self, generation: int, gone: Keys) -> tuple[_Held, Keys, float | None]:
         """Write the waiting vectors with what they absorb; return the segments, the dead keys in them, the recall.
@@ -239,7 +257,7 @@ class Publisher:
 
     def _tidy(self) -> None:
         """Remove what neither this generation nor the one before it names."""
-        keep = {f"{LEXICAL}/{_WORK}"}
+        keep = {f"{LEXICAL}/{WORK}"}
         for manifest in (self.manifest, self._previous):
             if manifest is not None:
                 keep |= {Path(entry.path).parent.as_posix() for entry in manifest.files()}

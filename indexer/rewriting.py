@@ -160,7 +160,7 @@ def rewrite(
     will take. Other writers get in between. Raises UsageError for an unknown source and IndexMissing where there is
     nothing to rewrite.
     """
-    Index.open(folder).close()
+    Index.open(folder, settings).close()
     total = estimate(folder, generator.name, bounds).texts
     run = _Run(folder, settings, generator, encoder or load_encoder(settings), bounds)
     with closing(SqliteStore(folder)) as store:

@@ -1,14 +1,23 @@
-"""Settings, read once from the environment (`FATHOM_…`) and passed on: where, how much, how many."""
+"""Settings, read once from the environment (`FATHOM_…`) and a file, and passed on: where, how much, how many."""
 
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from indexer.errors import UsageError
 
 _MIB = 1 << 20
 # The most that a text of a unit can weigh: BM25 reads it so many times.
@@ -32,8 +41,19 @@ def _default_cache() -> Path:
     return Path(platformdirs.user_cache_dir("fathom"))
 
 
+class Backend(StrEnum):
+    """What holds an index's words: files beside its vectors, or a cluster."""
+
+    EMBEDDED = "embedded"
+    ELASTICSEARCH = "elasticsearch"
+
+
 class Settings(BaseSettings):
-    """What a user may set; command-line options come before the environment, that before these defaults."""
+    """What a user may set.
+
+    Command-line options come before the environment, that before the TOML file that FATHOM_SETTINGS names, if it names
+    one, and that before these defaults. UsageError says what is wrong with the file.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FATHOM_", frozen=True, extra="ignore")
 
@@ -62,3 +82,49 @@ class Settings(BaseSettings):
     hosts: _Listed = Field(default=(), description="names, with commas, that the server answers to")
     cors: _Listed = Field(default=(), description="origins, with commas, whose pages may ask the server; * is any")
     log_queries: bool = Field(default=False, description="write queries to the server's log")
+    backend: Backend = Field(default=Backend.EMBEDDED, description="what holds the words of the index")
+    elasticsearch_url: _Listed = Field(default=(), description="addresses, with commas, of one Elasticsearch cluster")
+    elasticsearch_name: str = Field(
+        default="fathom",
+        pattern="^[a-z][a-z0-9_-]{0,99}$",
+        description="what the index is called there; each index in a cluster has a name of its own",
+    )
+    elasticsearch_key: SecretStr = Field(default=SecretStr(""), description="an API key of the cluster")
+    elasticsearch_user: str = Field(default="", description="a user of the cluster, instead of a key")
+    elasticsearch_password: SecretStr = Field(default=SecretStr(""), description="that user's password")
+    elasticsearch_ca: Path | None = Field(default=None, description="PEM file of who signed its certificate")
+    elasticsearch_seconds: float = Field(default=5.0, gt=0, description="how long a search waits for the cluster")
+    elasticsearch_shards: int = Field(default=1, ge=1, le=1024, description="shards of an index that is made")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from, the first that has one deciding."""
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get("FATHOM_SETTINGS")
+        return (init_settings, env_settings, *((_file(settings_cls, Path(path)),) if path else ()))
+
+
+def _file(settings: type[BaseSettings], path: Path) -> TomlConfigSettingsSource:
+    """Return what a file sets; raise UsageError where it cannot be read or sets what there is not."""
+    if not path.is_file():
+        raise UsageError(f"FATHOM_SETTINGS names {path}, and there is no such file")
+    try:
+        found = TomlConfigSettingsSource(settings, path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the settings {path} cannot be read: {error}") from error
+    unknown = sorted(set(found()) - set(settings.model_fields))
+    if unknown:
+        raise UsageError(f"the settings {path} set {unknown[0]!r}, which is no setting")
+    return found
+
+
+def secrets() -> set[str]:
+    """Return the names of the settings that nobody is to see."""
+    return {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,13 +60,14 @@ class Calibration:
     models: Mapping[tuple[int, QueryClass], Logistic]
 
 
-def gather(found: Candidates, row: int, frequency: Callable[[str], int]) -> dict[str, float]:
+def gather(found: Candidates, row: int, frequencies: Callable[[Iterable[str]], Mapping[str, int]]) -> dict[str, float]:
     """Return what speaks for the candidate at `row`, the first hit, and for the pool as a whole.
 
-    `frequency` tells in how many units a term occurs.
+    `frequencies` tells in how many units each term occurs.
     """
     whole = sum(found.rarity.values())
-    known = sum(rarity for term, rarity in found.rarity.items() if frequency(term))
+    counts = frequencies(found.rarity)
+    known = sum(rarity for term, rarity in found.rarity.items() if counts[term])
     own = frozenset(terms(found.seeds.get(row, "")))
     name = found.heads[row].symbol.rpartition(".")[2].lower()
     return {

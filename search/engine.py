@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ from indexer.store.manifest import refuse_other_model
 from search.classes import QueryClass
 from search.collapse import collapse
 from search.confidence import doubtful, gather, probability
+from search.degrading import with_or_without_words
 from search.hits import read_hits
 from search.query import Query, parse
 from search.ranking.candidates import Candidates
@@ -114,11 +116,11 @@ class Engine:
         if rewrite_ms:
             clock.step("rewrite")
         with self._index.view() as view:
-            asked = _beside(ask(view, query, wanted.mode, self._understood(view)), rewritten)
-            clock.step("conditions")
-            asked = next(self._encoded(view, [asked]))
-            clock.step("encode")
-            return _answered(view, wanted, asked, clock)
+            (answer,) = with_or_without_words(
+                view, [wanted.mode], lambda view: [self._answer(view, wanted, query, rewritten, clock)]
+            )
+            assert isinstance(answer, Answer)
+            return answer
 
     def answers(self, queries: Iterable[Wanted]) -> Iterator[Answer | QueryError | UsageError]:
         """Yield the answer to each query in order, or the error that `search` would raise for it.
@@ -130,12 +132,8 @@ class Engine:
         while chunk := list(islice(rest, BATCH)):
             parsed = self._parsed(chunk)
             with self._index.view() as view:
-                read = [self._read(view, *each) for each in zip(chunk, parsed, strict=True)]
-                encoded = self._encoded(view, [each for each in read if isinstance(each, Asked)])
-                answers = [
-                    _answered(view, wanted, next(encoded), _Clock()) if isinstance(asked, Asked) else asked
-                    for wanted, asked in zip(chunk, read, strict=True)
-                ]
+                modes = [wanted.mode for wanted in chunk]
+                answers = with_or_without_words(view, modes, partial(self._all, chunk=chunk, parsed=parsed))
             yield from answers
 
     def pool(
@@ -193,6 +191,24 @@ class Engine:
     def close(self) -> None:
         """Give up on code that is being generated, and free what generates it."""
         self._rewriter.close()
+
+    def _answer(self, view: View, wanted: Wanted, query: Query, rewritten: Rewritten, clock: _Clock) -> Answer:
+        asked = _beside(ask(view, query, wanted.mode, self._understood(view)), rewritten)
+        clock.step("conditions")
+        asked = next(self._encoded(view, [asked]))
+        clock.step("encode")
+        return _answered(view, wanted, asked, clock)
+
+    def _all(
+        self, view: View, chunk: Sequence[Wanted], parsed: Sequence[tuple[Query, Rewritten] | QueryError | UsageError]
+    ) -> list[Answer | QueryError | UsageError]:
+        """Return the answers to a chunk of a batch in one generation, encoded together."""
+        read = [self._read(view, *each) for each in zip(chunk, parsed, strict=True)]
+        encoded = self._encoded(view, [each for each in read if isinstance(each, Asked)])
+        return [
+            _answered(view, wanted, next(encoded), _Clock()) if isinstance(asked, Asked) else asked
+            for wanted, asked in zip(chunk, read, strict=True)
+        ]
 
     def _parsed(self, chunk: Sequence[Wanted]) -> list[tuple[Query, Rewritten] | QueryError | UsageError]:
         if not any(wanted.rewrite_ms for wanted in chunk):
@@ -300,7 +316,7 @@ def _chance(view: View, asked: Asked, keys: Keys, found: Candidates, pool: Pool)
     if asked.rewritten.rewriting or asked.vector is None or not len(keys) or manifest.encoded < manifest.documents:
         return None
     row = int(np.searchsorted(keys, pool.keys[0]))
-    evidence = gather(found, row, view.lexical.frequency)
+    evidence = gather(found, row, view.lexical.frequencies)
     return probability(evidence, manifest.fingerprint, manifest.depths, asked.query_class)
 
 

@@ -113,6 +113,7 @@ def ask(view: View, query: Query, mode: Mode, understanding: Understanding) -> A
         meant = Meant({}, {})
     else:
         names = query_class is QueryClass.SYMBOL or len(query.words) <= _JOINED_WORDS
+        view.lexical.frequencies([*said, *written])  # what is asked for later is known then: a cluster is asked once
         meant = understanding.meant(written, names=names)
     corrected = {term: terms(name)[-1] for term, name in meant.corrected.items()}
     said = {corrected.get(term, term): weight for term, weight in said.items()}
@@ -194,7 +195,8 @@ def order(keys: Keys, found: Candidates, asked: Asked, weights: Mapping[QueryCla
 def rarity(view: View, wanted: Iterable[str]) -> dict[str, float]:
     """Return how much each term says: its inverse document frequency."""
     total = len(view.lexical)
-    return {term: float(np.log(1 + total / (1 + view.lexical.frequency(term)))) for term in wanted}
+    counts = view.lexical.frequencies(wanted)
+    return {term: float(np.log(1 + total / (1 + count))) for term, count in counts.items()}
 
 
 def _weighted_words(asked: Asked, rarities: Mapping[str, float]) -> dict[str, float]:

@@ -313,7 +313,7 @@ class Service:
 
     def _open(self) -> Index:
         try:
-            return Index.open(self.settings.index)
+            return Index.open(settings=self.settings)
         except IndexMissing as error:
             if any(each.state == "refreshing" for each in self.watchers()):
                 raise IndexBuilding("the index is being built; ask again in a moment") from error

@@ -63,8 +63,9 @@ class Understanding:
         """
         forms: dict[str, float] = {}
         corrected: dict[str, str] = {}
+        counts = self._view.lexical.frequencies(written)
         for term, word in written.items():
-            said = self._view.lexical.frequency(term)
+            said = counts[term]
             if said >= _RARE or not word.isalpha():
                 continue
             for name in self._forms(word):

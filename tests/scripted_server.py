@@ -44,7 +44,7 @@ class ScriptedServer:
                     with server._counting:
                         server._at_once -= 1
 
-            do_GET = do_POST = play
+            do_GET = do_POST = do_PUT = play
 
             def log_message(self, *arguments):
                 pass

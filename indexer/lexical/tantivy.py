@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,13 +18,8 @@ import tantivy
 from numpy.typing import NDArray
 
 from indexer.errors import EnvironmentFailed, IndexDamaged
-from indexer.keys import among
-from indexer.lexical.interface import FIELDS, LexicalDocument, Ranked
-
-# What a match in a field is worth beside one in the body. Measured on the development sets, BM25 alone, NDCG@10 on web
-# queries and on repository questions: names at 2.0 gave .350 and .581, names at 0.3 .412 and .632: what a name says
-# stands in the body too, and a name's match is a signal of its own.
-FIELD_WEIGHTS: Mapping[str, float] = {"name": 0.3, "path": 0.3, "docstring": 0.4, "body": 1.0}
+from indexer.lexical.interface import FIELD_WEIGHTS, FIELDS, NOTHING, Frozen, LexicalDocument, Ranked, filtered
+from indexer.store.manifest import WORK
 
 # tantivy refuses less than 15 MB a thread; one thread gives the same segments for the same input.
 _HEAP_BYTES = 128_000_000
@@ -79,7 +74,7 @@ class TantivyIndex:
             return self._collect(query, limit)
         if len(within) <= _CLAUSE_KEYS:
             return self._collect(self._restricted(query, within), limit)
-        return self._filtered(query, limit, within)
+        return filtered(lambda wanted: self._collect(query, wanted), len(self), limit, within)
 
     def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
         """Return the keys of all units that hold every one of the terms, each in any field, ascending."""
@@ -87,9 +82,9 @@ class TantivyIndex:
         query = tantivy.Query.const_score_query(tantivy.Query.boolean_query(clauses), 1.0)
         return np.sort(self._collect(query, max(1, len(self))).keys)
 
-    def frequency(self, term: str) -> int:
-        """Return in how many units' bodies the term occurs."""
-        return int(self._searcher.doc_freq("body", term))
+    def frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """Return in how many units' bodies each term occurs."""
+        return {term: int(self._searcher.doc_freq("body", term)) for term in terms}
 
     def _any_of(self, terms: Mapping[str, float]) -> tantivy.Query:
         clauses = [
@@ -110,16 +105,6 @@ class TantivyIndex:
         allowed = tantivy.Query.boost_query(tantivy.Query.const_score_query(keys, 1.0), 0.0)
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, allowed)])
 
-    def _filtered(self, query: tantivy.Query, limit: int, within: NDArray[np.int64]) -> Ranked:
-        """Widen the search until enough hits are allowed, or there are no more."""
-        total, wanted = len(self), limit
-        while True:
-            wanted = min(total, wanted * 4)
-            found = self._collect(query, wanted)
-            allowed = among(found.keys, within)
-            if allowed.sum() >= limit or len(found.keys) < wanted or wanted == total:
-                return Ranked(found.keys[allowed][:limit], found.scores[allowed][:limit])
-
     def _collect(self, query: tantivy.Query, limit: int) -> Ranked:
         hits = self._searcher.search(query, limit=limit, count=False).hits
         keys = self._searcher.fast_field_values("key", [address for _, address in hits])
@@ -127,10 +112,11 @@ class TantivyIndex:
 
 
 class TantivyWriter:
-    """Writes a working copy of a generation's index in `work`; starts from `base` when there is one."""
+    """Writes a working copy of a generation's index below `root`; starts from `base` when there is one."""
 
-    def __init__(self, work: Path, base: Path | None) -> None:
-        self._work = work
+    def __init__(self, root: Path, base: Path | None) -> None:
+        self._root, self._work = root, root / WORK
+        work = self._work
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         if base is not None:
@@ -143,10 +129,8 @@ class TantivyWriter:
         row = tantivy.Document()
         row.add_unsigned("key", document.key)
         row.add_unsigned("file", document.file)
-        row.add_text("name", document.name)
-        row.add_text("path", document.path)
-        row.add_text("docstring", document.docstring)
-        row.add_text("body", document.body)
+        for name in FIELDS:
+            row.add_text(name, getattr(document, name) or NOTHING)
         with _failures():
             self._open_writer().add_document(row)
 
@@ -156,8 +140,8 @@ class TantivyWriter:
         with _failures():
             self._open_writer().delete_documents_by_query(query)
 
-    def freeze(self, folder: Path) -> list[Path]:
-        """Write the present state into a new folder; return its files. Writing can go on."""
+    def freeze(self, generation: int) -> Frozen:
+        """Write the present state into the generation's folder below the root. Writing can go on."""
         try:
             with _failures():
                 writer = self._open_writer()
@@ -165,9 +149,14 @@ class TantivyWriter:
                 writer.wait_merging_threads()
         finally:
             self._writer = None
+        folder = self._root / str(generation)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return _link(self._work, folder, _committed(self._work))
+        files = _link(self._work, folder, _committed(self._work))
+        return Frozen(f"{self._root.name}/{generation}", tuple(files), _documents(self._work))
+
+    def settle(self, generation: int) -> None:
+        """Keep all: whoever publishes removes the folders that no manifest names."""
 
     def close(self) -> None:
         """Stop writing and drop what was not frozen."""
@@ -191,6 +180,12 @@ def _failures() -> Iterator[None]:
         if type(error).__name__ != _PANIC:
             raise
         raise EnvironmentFailed(f"the BM25 index could not be written: {error}") from error
+
+
+def _documents(folder: Path) -> int:
+    """Return how many units tantivy's last commit holds."""
+    segments = json.loads((folder / "meta.json").read_text())["segments"]
+    return sum(entry["max_doc"] - (entry["deletes"] or {}).get("num_deleted_docs", 0) for entry in segments)
 
 
 def _committed(folder: Path) -> list[str]:

@@ -15,12 +15,15 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from indexer.errors import EnvironmentFailed, IndexDamaged, IndexIncompatible
+from indexer.settings import Backend
 
 _CHUNK = 1 << 20
 
 # Folders of the derived indexes below the index folder.
 LEXICAL = "lexical"
 VECTORS = "vectors"
+# Where, below the first, what is being written lies.
+WORK = "work"
 
 REPAIR = "run `fathom check --repair` with this index to rebuild what is derived"
 REINDEX = "remove the index's folder and index its sources again with `fathom index SOURCE`"
@@ -53,7 +56,8 @@ class Manifest(BaseModel):
     `model` is the encoder's name, `fingerprint` what tells it from others of that name. `depths` says how many of the
     `documents` units have vectors, by the depth at which they were made; `recall` is recall@10 of the vector search
     against exact search, measured when its largest segment was built (None: it is exact). `weights` are those of
-    `indexer.combining.CodeWeights` with which rewritings were combined with code.
+    `indexer.combining.CodeWeights` with which rewritings were combined with code. `backend` has the words: `lexical` is
+    a folder of `lexical_files`, or an index in the cluster, which has none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +68,7 @@ class Manifest(BaseModel):
     depths: dict[int, int]
     model: str
     fingerprint: str
+    backend: Backend = Backend.EMBEDDED
     lexical: str
     lexical_files: tuple[DerivedFile, ...]
     segments: tuple[VectorSegment, ...] = ()

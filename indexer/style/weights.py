@@ -52,7 +52,7 @@ def indexed(lexical: LexicalIndex) -> Frequencies:
 
     def units(name: str) -> int:
         # The first term of an identifier is the whole of it.
-        return max((lexical.frequency(term) for term in terms(name)[:1]), default=0)
+        return max(lexical.frequencies(terms(name)[:1]).values(), default=0)
 
     return Frequencies(len(lexical), units, units)
 

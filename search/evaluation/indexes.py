@@ -15,7 +15,7 @@ from indexer.encoder.interface import Encoder
 from indexer.errors import UsageError
 from indexer.index import Index
 from indexer.progress import Report, silent
-from indexer.settings import Settings
+from indexer.settings import Backend, Settings
 from indexer.store.schema import FORMAT
 from indexer.style.docstrings import without_docstrings
 from search.evaluation.sets import RepositorySet, Text, TextSet
@@ -63,16 +63,19 @@ def _row(text: Text, *, stripped: bool) -> dict[str, object]:
 
 
 def _folder(settings: Settings, name: str, encoder: Encoder, content: str) -> Path:
-    digest = hashlib.blake2b(
-        f"{FORMAT}\0{encoder.fingerprint}\0{settings.depth}\0{content}".encode("utf-8", "surrogatepass"),
-        digest_size=8,
-    )
+    parts = [FORMAT, encoder.fingerprint, settings.depth, content]
+    if settings.backend is not Backend.EMBEDDED:
+        parts += [settings.backend.value, *settings.elasticsearch_url]
+    digest = hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8)
     return settings.cache / "eval" / f"{name}-{digest.hexdigest()}"
 
 
 def _built(
     folder: Path, source: Path, settings: Settings, encoder: Encoder, report: Report, expected: int | None
 ) -> Iterator[Index]:
+    # In a cluster each set has a name of its own.
+    name = f"{settings.elasticsearch_name}-eval-{folder.name.rpartition('-')[2]}"
+    settings = settings.model_copy(update={"elasticsearch_name": name})
     index = Index.build(folder / "index", [str(source)], settings=settings, encoder=encoder, report=report)
     try:
         with index.view() as view:

@@ -18,8 +18,8 @@ from indexer.combining import CodeWeights, code_text, code_vector
 from indexer.encoder.interface import Encoder, Vectors
 from indexer.encoder.units import embed_texts
 from indexer.index import View
-from indexer.lexical.factory import lexical_writer, open_lexical
 from indexer.lexical.interface import LexicalDocument
+from indexer.lexical.tantivy import TantivyIndex, TantivyWriter
 from indexer.lexical.tokens import index_terms
 from indexer.progress import Progress, Report, silent
 from indexer.settings import Settings
@@ -145,20 +145,21 @@ def rewritten_set(engine: Engine, plain: View, arm: Arm, encoded: Encoded) -> It
     keys = plain.catalogue.keys
     units = plain.store.units(keys.tolist())
     with TemporaryDirectory(prefix="fathom-eval-") as name:
-        _write_lexical(Path(name), units, arm, encoded.generations)
+        lexical = _write_lexical(Path(name), units, arm, encoded.generations)
         segment = build_segment(Path(name) / "vectors", [part_of(keys, _mixed(plain, units, arm, encoded), _NO_KEYS)])
         vectors = SegmentedIndex([searched(segment)], _NO_KEYS)
-        view = replace(plain, lexical=open_lexical(Path(name) / "lexical"), vectors=vectors)
+        view = replace(plain, lexical=lexical, vectors=vectors)
         yield RewrittenSet(engine, plain, view, arm, encoded)
 
 
-def _write_lexical(folder: Path, units: Mapping[int, Unit], arm: Arm, generations: Generations) -> None:
-    writer = lexical_writer(folder / "work", None)
+def _write_lexical(folder: Path, units: Mapping[int, Unit], arm: Arm, generations: Generations) -> TantivyIndex:
+    writer = TantivyWriter(folder, None)
     for key, unit in units.items():
         names = index_terms(unit.symbol), index_terms(unit.path), index_terms(unit.docstring)
         writer.add(LexicalDocument(key, key, *names, index_terms(_text(unit, arm, generations))))
-    writer.freeze(folder / "lexical")
+    writer.freeze(1)
     writer.close()
+    return TantivyIndex(folder / "1")
 
 
 def _text(unit: Unit, arm: Arm, generations: Generations) -> str:

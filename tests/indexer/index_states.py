@@ -1,11 +1,13 @@
 """Small indexes built fast, and the checks that every state of an index must pass. No test is here."""
 
 import random
+import zlib
 
 import numpy as np
 from stub_encoder import StubEncoder
 
 from indexer import pipeline as pipeline_module
+from indexer.backends import Backends
 from indexer.errors import IndexMissing
 from indexer.index import Index, writing
 from indexer.settings import Settings
@@ -13,7 +15,6 @@ from indexer.sources.folder import FolderSource
 from indexer.splitting.parse import ParseRequest, parse_file
 from indexer.splitting.pool import ParsedFile
 from indexer.store.interface import NewRewriting
-from indexer.store.manifest import faults
 from indexer.store.sqlite import SqliteStore
 from indexer.types import SourceFile
 from indexer.workers import local as local_workers
@@ -69,8 +70,19 @@ def folder_source(tree, name="tree"):
     return FolderSource(tree, name, False, 1 << 20)
 
 
+# What tests on other back ends add to the settings of every index here.
+CHOSEN = {}
+
+
 def settings(folder, depth=None):
-    return Settings(index=folder, processes=1, depth=depth)
+    chosen = dict(CHOSEN)
+    if chosen:  # each index in a cluster has a name of its own
+        chosen["elasticsearch_name"] += f"-{zlib.crc32(str(folder).encode()):x}"
+    return Settings(index=folder, processes=1, depth=depth, **chosen)
+
+
+def opened(folder):
+    return Index.open(folder, settings(folder))
 
 
 def chances(seed):
@@ -171,13 +183,13 @@ def check_view(view):
 def check(folder):
     """Check an index from outside; return its manifest and units by id, or None where there is none yet."""
     try:
-        index = Index.open(folder)
+        index = opened(folder)
     except IndexMissing:
         return None
     try:
         assert index.store.faults() == []
         with index.view() as view:
-            assert faults(folder, view.manifest) == []
+            assert Backends(folder, settings(folder)).faults(view.manifest) == []
             # What is stored is as deep as what is published, or deeper.
             for depth in (0, 6):
                 published = sum(count for at, count in view.manifest.depths.items() if at >= depth)
@@ -189,7 +201,7 @@ def check(folder):
 
 def assert_nothing_left_over(folder):
     """Check that an index's folder holds what its manifest names, the store and the lock, and nothing else."""
-    index = Index.open(folder)
+    index = opened(folder)
     with index.view() as view:
         named = {entry.path for entry in view.manifest.files()}
     index.close()
@@ -199,7 +211,7 @@ def assert_nothing_left_over(folder):
 
 def ranked(folder, queries):
     """Return each query's BM25 hits as sets of ids, and each unit's vector."""
-    index = Index.open(folder)
+    index = opened(folder)
     with index.view() as view:
         ids = {key: unit.id for key, unit in units_of(view).items()}
         answers = [{ids[key] for key in view.lexical.search({word: 1.0}, 10**5).keys.tolist()} for word in queries]

@@ -160,8 +160,8 @@ def _run(states, examples, steps):
     machine.TestCase().runTest()
 
 
-def test_a_few_random_histories_equal_the_dictionary(quick):
-    _run(quick, 4, 12)
+def test_a_few_random_histories_equal_the_dictionary(everywhere):
+    _run(everywhere, 4, 12)
 
 
 @pytest.mark.slow
@@ -218,21 +218,21 @@ def _all_block_keys(folder):
     index.close()
 
 
-def test_a_source_that_was_broken_off_can_be_removed_whole(tmp_path, quick, monkeypatch):
+def test_a_source_that_was_broken_off_can_be_removed_whole(tmp_path, everywhere, monkeypatch):
     """What it had staged does not come back with the next generation."""
-    tree, folder, encoder = tmp_path / "tree", tmp_path / "index", quick.CountingEncoder()
+    tree, folder, encoder = tmp_path / "tree", tmp_path / "index", everywhere.CountingEncoder()
     tree.mkdir()
     for number in range(9):
-        (tree / f"f{number}.py").write_text(quick.text_of(f"w{number}", 2))
+        (tree / f"f{number}.py").write_text(everywhere.text_of(f"w{number}", 2))
     monkeypatch.setattr(pipeline_module.Pipeline, "_count", _break_off)
-    with pytest.raises(_Interrupted), writing(folder, quick.settings(folder), encoder) as pipeline:
-        pipeline.refresh(quick.folder_source(tree))
+    with pytest.raises(_Interrupted), writing(folder, everywhere.settings(folder), encoder) as pipeline:
+        pipeline.refresh(everywhere.folder_source(tree))
     monkeypatch.undo()
-    with writing(folder, quick.settings(folder), encoder) as pipeline:
+    with writing(folder, everywhere.settings(folder), encoder) as pipeline:
         assert pipeline.remove("tree") == 3
-    manifest, units = quick.check(folder)
+    manifest, units = everywhere.check(folder)
     assert (manifest.documents, units) == (0, {})
-    index = Index.open(folder)
+    index = everywhere.opened(folder)
     assert index.store.statistics().sources == ()
     index.close()
 
@@ -241,28 +241,28 @@ def _break_off(*_, **__):
     raise _Interrupted
 
 
-def test_what_was_staged_replaces_the_live_version_though_the_file_changed_again(tmp_path, quick, monkeypatch):
+def test_what_was_staged_replaces_the_live_version_though_the_file_changed_again(tmp_path, everywhere, monkeypatch):
     """A run staged version 2 and broke off; the next one publishes midway and then meets version 3."""
-    tree, folder, encoder = tmp_path / "tree", tmp_path / "index", quick.CountingEncoder()
+    tree, folder, encoder = tmp_path / "tree", tmp_path / "index", everywhere.CountingEncoder()
     tree.mkdir()
-    (tree / "z.py").write_text(quick.text_of("first"))
-    quick.update(folder, [quick.folder_source(tree)], encoder)
-    (tree / "z.py").write_text(quick.text_of("second", 3))
+    (tree / "z.py").write_text(everywhere.text_of("first"))
+    everywhere.update(folder, [everywhere.folder_source(tree)], encoder)
+    (tree / "z.py").write_text(everywhere.text_of("second", 3))
     with monkeypatch.context() as patch:
         patch.setattr(pipeline_module.Pipeline, "_count", _break_off)
-        with pytest.raises(_Interrupted), writing(folder, quick.settings(folder), encoder) as pipeline:
-            pipeline.refresh(quick.folder_source(tree))
-    quick.check(folder)
+        with pytest.raises(_Interrupted), writing(folder, everywhere.settings(folder), encoder) as pipeline:
+            pipeline.refresh(everywhere.folder_source(tree))
+    everywhere.check(folder)
     for number in range(7):
-        (tree / f"a{number}.py").write_text(quick.text_of(f"a{number}"))
-    (tree / "z.py").write_text(quick.text_of("third"))
+        (tree / f"a{number}.py").write_text(everywhere.text_of(f"a{number}"))
+    (tree / "z.py").write_text(everywhere.text_of("third"))
     monkeypatch.setattr(pipeline_module, "_FIRST_PUBLISH_SECONDS", 0.0)
     seen = []
     publish = pipeline_module.Pipeline._publish
 
     def watched(pipeline, change):
         publish(pipeline, change)
-        found = quick.check(folder)
+        found = everywhere.check(folder)
         seen.append({unit.symbol for unit in found[1].values() if unit.path == "z.py"})
 
     monkeypatch.setattr(pipeline_module.Pipeline, "_publish", watched)
@@ -270,22 +270,22 @@ def test_what_was_staged_replaces_the_live_version_though_the_file_changed_again
 
     def staged(pipeline, batch, *rest):
         stage(pipeline, batch, *rest)
-        assert quick.check(folder), "what is staged shows before it is published"
+        assert everywhere.check(folder), "what is staged shows before it is published"
 
     monkeypatch.setattr(pipeline_module.Pipeline, "_stage", staged)
-    quick.update(folder, [quick.folder_source(tree)], encoder)
+    everywhere.update(folder, [everywhere.folder_source(tree)], encoder)
     assert {"second_0", "second_1", "second_2"} <= set.union(*seen)
     assert {symbol for symbol in seen[-1] if symbol} == {"third_0", "third_1"}
 
 
-def test_vectors_that_wait_are_bounded(tmp_path, quick, monkeypatch):
+def test_vectors_that_wait_are_bounded(tmp_path, everywhere, monkeypatch):
     """A rebuild of the derived files publishes as often as the memory for vectors is full."""
-    tree, folder, encoder = tmp_path / "tree", tmp_path / "index", quick.CountingEncoder()
+    tree, folder, encoder = tmp_path / "tree", tmp_path / "index", everywhere.CountingEncoder()
     tree.mkdir()
     for number in range(40):
-        (tree / f"f{number}.py").write_text(quick.text_of(f"w{number}", 2))
-    quick.update(folder, [quick.folder_source(tree)], encoder)
-    before, units = quick.check(folder)
+        (tree / f"f{number}.py").write_text(everywhere.text_of(f"w{number}", 2))
+    everywhere.update(folder, [everywhere.folder_source(tree)], encoder)
+    before, units = everywhere.check(folder)
     (folder / next(before.files()).path).unlink()
     monkeypatch.setattr("indexer.publishing._WAITING", 16)
     monkeypatch.setattr(pipeline_module, "_ENCODE_UNITS", 8)
@@ -297,9 +297,9 @@ def test_vectors_that_wait_are_bounded(tmp_path, quick, monkeypatch):
         waiting.append(sum(len(held) for parts in publisher._new.values() for held, _ in parts))
 
     monkeypatch.setattr(pipeline_module.Publisher, "add_vectors", watched)
-    with writing(folder, quick.settings(folder), encoder) as pipeline:
+    with writing(folder, everywhere.settings(folder), encoder) as pipeline:
         pipeline.encode()
     assert max(waiting) == 16
-    after, rebuilt = quick.check(folder)
+    after, rebuilt = everywhere.check(folder)
     assert rebuilt == units
     assert after.generation >= before.generation + 5

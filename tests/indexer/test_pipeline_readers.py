@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import IndexBusy
-from indexer.index import Index, writing
+from indexer.index import writing
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PUBLISHES = 30
@@ -19,8 +19,8 @@ import json, sys
 sys.path[:0] = sys.argv[2:]
 import index_states as states
 from pathlib import Path
-from indexer.index import Index
-index, seen = Index.open(Path(sys.argv[1])), []
+states.CHOSEN = json.loads(sys.stdin.readline())
+index, seen = states.opened(Path(sys.argv[1])), []
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
 while not (Path(sys.argv[1]) / "stop").exists():
@@ -43,26 +43,32 @@ def _read(index, stop, seen, failures, states):
         index.close()
 
 
-def test_each_view_is_of_one_generation_while_thirty_are_published(tmp_path, quick):
-    tree, folder, chance = tmp_path / "tree", tmp_path / "index", quick.chances(3)
-    quick.change(tree, chance)
-    quick.update(folder, [quick.folder_source(tree)], quick.CountingEncoder())
-    index, stop, seen, failures = Index.open(folder), threading.Event(), [], []
-    threads = [threading.Thread(target=_read, args=(index, stop, seen, failures, quick)) for _ in range(3)]
+def test_each_view_is_of_one_generation_while_thirty_are_published(tmp_path, everywhere):
+    tree, folder, chance = tmp_path / "tree", tmp_path / "index", everywhere.chances(3)
+    everywhere.change(tree, chance)
+    everywhere.update(folder, [everywhere.folder_source(tree)], everywhere.CountingEncoder())
+    index, stop, seen, failures = everywhere.opened(folder), threading.Event(), [], []
+    threads = [threading.Thread(target=_read, args=(index, stop, seen, failures, everywhere)) for _ in range(3)]
     paths = [str(_ROOT), str(_ROOT / "tests"), str(_ROOT / "tests" / "indexer")]
     reader = subprocess.Popen(
-        [sys.executable, "-c", _READER, str(folder), *paths], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", _READER, str(folder), *paths],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    reader.stdin.write(json.dumps(everywhere.CHOSEN) + "\n")
+    reader.stdin.flush()
     assert reader.stdout.readline() == "ready\n", reader.stderr.read()
     for thread in threads:
         thread.start()
     published = set()
     while len(published) < _PUBLISHES:
-        quick.change(tree, chance)
-        quick.update(
+        everywhere.change(tree, chance)
+        everywhere.update(
             folder,
-            [quick.folder_source(tree)],
-            quick.CountingEncoder(),
+            [everywhere.folder_source(tree)],
+            everywhere.CountingEncoder(),
             lambda manifest: published.add(manifest.generation),
         )
     stop.set()
@@ -77,31 +83,31 @@ def test_each_view_is_of_one_generation_while_thirty_are_published(tmp_path, qui
     index.close()
 
 
-def test_a_second_writer_is_refused_within_a_second(tmp_path, quick):
+def test_a_second_writer_is_refused_within_a_second(tmp_path, everywhere):
     folder = tmp_path / "index"
-    with writing(folder, quick.settings(folder), quick.CountingEncoder()):
+    with writing(folder, everywhere.settings(folder), everywhere.CountingEncoder()):
         started = time.monotonic()
         with (
             pytest.raises(IndexBusy, match="another process"),
-            writing(folder, quick.settings(folder), quick.CountingEncoder()),
+            writing(folder, everywhere.settings(folder), everywhere.CountingEncoder()),
         ):
             pytest.fail("two writers")
         assert time.monotonic() - started < 1
-    with writing(folder, quick.settings(folder), quick.CountingEncoder()):
+    with writing(folder, everywhere.settings(folder), everywhere.CountingEncoder()):
         pass
 
 
-def test_a_view_inside_a_view_is_the_same_generation(tmp_path, quick):
+def test_a_view_inside_a_view_is_the_same_generation(tmp_path, everywhere):
     tree, folder = tmp_path / "tree", tmp_path / "index"
-    quick.change(tree, quick.chances(4))
-    quick.update(folder, [quick.folder_source(tree)], quick.CountingEncoder())
-    index = Index.open(folder)
+    everywhere.change(tree, everywhere.chances(4))
+    everywhere.update(folder, [everywhere.folder_source(tree)], everywhere.CountingEncoder())
+    index = everywhere.opened(folder)
     with index.view() as outer:
-        quick.change(tree, quick.chances(5))
-        quick.update(folder, [quick.folder_source(tree)], quick.CountingEncoder())
+        everywhere.change(tree, everywhere.chances(5))
+        everywhere.update(folder, [everywhere.folder_source(tree)], everywhere.CountingEncoder())
         with index.view() as inner:
             assert inner.manifest == outer.manifest
-            quick.check_view(inner)
+            everywhere.check_view(inner)
     with index.view() as later:
         assert later.manifest.generation > outer.manifest.generation
     index.close()

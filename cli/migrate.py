@@ -1,0 +1,31 @@
+"""`fathom migrate`: move an index to other back ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from cli.options import settings, shared
+from cli.progress import progress
+
+
+@click.command("migrate")
+@shared
+def command(folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Move the words of the index to the back end that --backend (or the settings) names; nothing is encoded again.
+
+    Searches go on meanwhile, and find what is moved when they, too, are told of the new back ends.
+    """
+    del verbose
+    from indexer.migration import migrate
+
+    chosen = settings(folder)
+    with progress(shown=sys.stderr.isatty() and not quiet) as report:
+        manifest = migrate(chosen.index, chosen, report=report)
+    if as_json:
+        click.echo(json.dumps({"generation": manifest.generation, "backend": manifest.backend.value}))
+    elif not quiet:
+        click.echo(f"moved {manifest.documents} units to {manifest.backend.value}: {manifest.lexical}", err=True)

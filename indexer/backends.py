@@ -1,0 +1,93 @@
+"""Which back ends an index has: chosen once, from settings, and held against what the index was made with.
+
+Opens the parts; what they do is their own.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.contradictions import refuse_contradictions
+from indexer.errors import IndexIncompatible
+from indexer.lexical.factory import lexical_writer, open_lexical
+from indexer.lexical.interface import LexicalIndex, LexicalWriter
+from indexer.settings import Backend, Settings
+from indexer.store.manifest import Fault, Manifest, faults
+
+if TYPE_CHECKING:
+    from indexer.cluster.connection import Cluster
+
+# Tells what this index has in a cluster from what others have there.
+_OWNER_FILE = "cluster.id"
+
+
+class Backends:
+    """The back ends of the index in `folder`."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        """Raise UsageError for settings that contradict one another."""
+        self.folder = folder
+        self.lexical = settings.backend
+        self._settings = settings
+        refuse_contradictions(settings)
+
+    @cached_property
+    def cluster(self) -> Cluster | None:
+        """The connection to the cluster, None where there is none in use."""
+        if self.lexical is Backend.EMBEDDED:
+            return None
+        from indexer.cluster.connection import Cluster
+
+        return Cluster(self._settings)
+
+    def refuse_other(self, manifest: Manifest) -> None:
+        """Raise IndexIncompatible, naming both, where an index was made with another back end than these."""
+        if manifest.backend is not self.lexical:
+            option = _OPTIONS[manifest.backend]
+            raise IndexIncompatible(
+                f"the words of the index {self.folder} are in the back end {manifest.backend.value}, and the settings "
+                f"say {self.lexical.value}; {option}, or move the index with `fathom migrate`"
+            )
+
+    def open_lexical(self, manifest: Manifest) -> LexicalIndex:
+        """Open a generation's BM25 index."""
+        return open_lexical(self.folder, manifest, self.cluster)
+
+    def lexical_writer(self, manifest: Manifest | None, *, fresh: bool) -> LexicalWriter:
+        """Start writing the next generation's BM25 index; the caller holds the writer lock."""
+        return lexical_writer(self.folder, manifest, self.cluster, self._owner, fresh=fresh)
+
+    def faults(self, manifest: Manifest) -> list[Fault]:
+        """Return every derived file and index that is missing or not what a manifest says.
+
+        Raises ServerUnavailable where that cannot be seen now.
+        """
+        self.refuse_other(manifest)
+        found = faults(self.folder, manifest)
+        if self.cluster is not None:
+            from indexer.lexical.elasticsearch import faults as missing
+
+            found += missing(self.cluster, manifest.lexical, manifest.generation, manifest.documents)
+        return found
+
+    @property
+    def _owner(self) -> str:
+        """Who owns what this index has in a cluster: told from others by a file in its folder."""
+        if self.cluster is None:
+            return ""
+        path = self.folder / _OWNER_FILE
+        if not path.exists():
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_text(uuid.uuid4().hex)
+            partial.replace(path)
+        return path.read_text()
+
+
+_OPTIONS = {
+    Backend.EMBEDDED: "leave out --backend (or FATHOM_BACKEND)",
+    Backend.ELASTICSEARCH: "add --backend elasticsearch --url ADDRESS (or FATHOM_BACKEND, FATHOM_ELASTICSEARCH_URL)",
+}
