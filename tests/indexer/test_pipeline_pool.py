@@ -31,8 +31,18 @@ def _files(count):
     return [(n, SourceFile("r", f"f{n}.py", f"def f{n}():\n    return {n}\n".encode())) for n in range(count)]
 
 
+@pytest.fixture(autouse=True)
+def _others():
+    """What other tests left running for the whole session, a server among them, is none of the pool's."""
+    _BEFORE.clear()
+    _BEFORE.update(psutil.Process().children(recursive=True))
+
+
+_BEFORE = set()
+
+
 def _children():
-    return psutil.Process().children(recursive=True)
+    return [child for child in psutil.Process().children(recursive=True) if child not in _BEFORE]
 
 
 def _pool(code, processes=1):

@@ -9,6 +9,7 @@ import pytest
 from cli.main import run
 from indexer.errors import EnvironmentFailed, FathomError, IndexDamaged, IndexIncompatible, IndexMissing
 from indexer.index import Index, writing
+from indexer.settings import Settings
 from indexer.store.connection import STORE_FILE, sqlite_errors
 from indexer.store.interface import NewRewriting, SourceRow
 from indexer.store.sqlite import SqliteStore
@@ -86,7 +87,7 @@ def test_a_damaged_derived_file_is_named_with_the_command_and_built_anew(tmp_pat
 
 def _everything(folder):
     """Read all that a reader can; return it, and what the check of all rows says."""
-    index = Index(folder)
+    index = Index(folder, Settings())
     try:
         with index.view() as view:
             store = view.store
