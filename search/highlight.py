@@ -16,7 +16,7 @@ MAX_LINES = 8
 # A line with less than half the weight of the best one repeats a common word of the query.
 _SHARE_OF_BEST = 0.5
 # A line in the part of a long unit that is nearest in meaning counts half as much again: of the lines shown more are in
-# the answer, .61 for .56 of them, and no answer is lost; with twice as much some are (`docs/evaluation.md`).
+# the answer, .61 for .56 of them, and no answer is lost; with twice as much some are (`docs/experiments.md`).
 _NEAR = 1.5
 
 
