@@ -42,8 +42,6 @@ def command(
     shape: str,
     processes: int | None,
     output: Path,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -63,7 +61,7 @@ def command(
 
     if shape != "jsonl" and (budget is not None or neighbours):
         raise UsageError(f"--budget and --neighbours make contexts, and --format {shape} has no place for them")
-    chosen = settings(folder, model=model, trusting=trusting, processes=processes)
+    chosen = settings(folder, processes=processes)
     if rewrite_ms:
         require_generator(GeneratorSettings.of(chosen))
     defaults = {"k": k, "budget": budget, "neighbours": neighbours, "rewrite_ms": rewrite_ms or 0}

@@ -16,8 +16,6 @@ from indexer.errors import IndexDamaged
 @shared
 def command(
     repair: bool,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -29,7 +27,7 @@ def command(
     from indexer.index import writing
     from indexer.store.sqlite import SqliteStore
 
-    chosen = settings(folder, model=model, trusting=trusting)
+    chosen = settings(folder)
     store = SqliteStore(chosen.index)
     found = store.faults()
     with store.snapshot() as manifest:

@@ -20,10 +20,6 @@ from cli.progress import progress
 @shared
 def command(
     depth: int | None,
-    device: str | None,
-    ray: str | None,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -35,7 +31,7 @@ def command(
     """
     from indexer.index import deepen
 
-    chosen = settings(folder, model=model, trusting=trusting, depth=depth, device=device, ray=ray)
+    chosen = settings(folder, depth=depth)
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
         summary = deepen(chosen.index, chosen, report=report)
     if as_json:

@@ -53,8 +53,6 @@ def command(
     groups: bool,
     compare: str | None,
     runs: Path | None,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -76,7 +74,7 @@ def command(
     from search.rewriting.neighbours import Feedback
 
     require_measures()
-    chosen = settings(folder, model=model, trusting=trusting, depth=depth, query_depth=query_depth)
+    chosen = settings(folder, depth=depth, query_depth=query_depth)
     systems = {name: SYSTEMS[name] for name in OF_MODE[read_mode(mode)]}
     if rewriter == NEIGHBOURS:
         systems, rewriter = with_feedback(systems, Feedback()), None

@@ -40,11 +40,13 @@ def command(
     no_vectors: bool,
     no_deepen: bool,
     watch: bool,
+    depth: int | None,
+    processes: int | None,
+    include_vendored: bool | None,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
-    **wished: Any,
 ) -> None:
     """Index folders, git repositories (path, path@revision, https address) and corpus files (.jsonl, .jsonl.gz).
 
@@ -55,7 +57,7 @@ def command(
     from indexer.watch import watched
     from indexer.watch_status import forget
 
-    chosen = settings(folder, **wished)
+    chosen = settings(folder, depth=depth, processes=processes, include_vendored=include_vendored)
     if name is not None and len(sources) > 1:
         raise UsageError("--name names one source; index the others with commands of their own")
     if watch and no_vectors:

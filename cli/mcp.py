@@ -32,8 +32,6 @@ def command(
     port: int,
     hosts: tuple[str, ...],
     origins: tuple[str, ...],
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -47,7 +45,7 @@ def command(
         from web.agents import build
     except ImportError as error:
         raise UsageError(f"agents need the extra `mcp` ({error}): pip install 'fathom-search[mcp]'") from error
-    chosen = settings(folder, model=model, trusting=trusting)
+    chosen = settings(folder)
 
     def service() -> Service:
         from search.service import Service

@@ -16,8 +16,6 @@ from indexer.errors import UsageError
 @shared
 def command(
     name: str,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -27,7 +25,7 @@ def command(
     del as_json, verbose
     from indexer.index import Index, writing
 
-    chosen = settings(folder, model=model, trusting=trusting)
+    chosen = settings(folder)
     known = [source.name for source in Index.open(chosen.index, chosen).store.sources()]
     if name not in known:
         raise UsageError(f"the index has no source {name!r}; it has {', '.join(known) or 'none'}")

@@ -34,8 +34,6 @@ def command(
     explain: bool,
     everything: bool,
     rewrite_ms: int,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -53,7 +51,7 @@ def command(
     from indexer.index import Index
     from search.engine import Engine
 
-    chosen = settings(folder, model=model, trusting=trusting)
+    chosen = settings(folder)
     text = standard_input(" ".join(query))
     index = Index.open(chosen.index, chosen)
     with closing(Engine(index, settings=chosen)) as engine:

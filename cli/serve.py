@@ -42,8 +42,6 @@ def command(
     host: str,
     port: int,
     workers: int | None,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -57,7 +55,7 @@ def command(
     del as_json
     if bool(sources) != watch:
         raise UsageError("--watch and folders go together: fathom serve --watch FOLDER...")
-    chosen = settings(folder, model=model, trusting=trusting)
+    chosen = settings(folder)
     watcher = _watcher(chosen, sources, quiet=quiet) if watch else None
     _look(chosen, may_come=watch)
     listening = bound(host, port)

@@ -20,8 +20,6 @@ def command(
     place: str,
     k: int,
     repository: str | None,
-    model: Path | None,
-    trusting: bool,
     folder: Path | None,
     as_json: bool,
     quiet: bool,
@@ -33,7 +31,7 @@ def command(
     from indexer.index import Index
     from search.engine import Engine
 
-    chosen = settings(folder, model=model, trusting=trusting)
+    chosen = settings(folder)
     path, line = _place(place)
     index = Index.open(chosen.index, chosen)
     named = roots(index.store.sources())
