@@ -5,17 +5,16 @@ A run can be stopped anywhere: what was staged or encoded is kept and the next r
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from indexer.backends import Backends
+from indexer.batching import batched
 from indexer.combining import CodeWeights
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Ids, Vectors, check_depth
@@ -26,12 +25,13 @@ from indexer.keys import among
 from indexer.lexical.interface import LexicalDocument
 from indexer.progress import Progress, Report, Summary, silent
 from indexer.publishing import Publisher
+from indexer.records import content_hash, file_record, source_row
 from indexer.sources.interface import Entry, Source
 from indexer.splitting.pool import ParsedFile
-from indexer.store.interface import FileRecord, Forgotten, Keys, KnownFile, SourceReport, SourceRow, UnitVectors
+from indexer.store.interface import Forgotten, Keys, KnownFile, SourceReport, UnitVectors
 from indexer.store.manifest import Manifest, refuse_other_model
 from indexer.store.sqlite import SqliteStore
-from indexer.types import Kind, Skipped, SkipReason, SourceFile, Unit
+from indexer.types import Skipped, SkipReason, SourceFile, Unit
 from indexer.workers.interface import Workers
 
 # Files staged in one transaction: bounds what a kill can cost and the memory in use.
@@ -51,7 +51,7 @@ _FIRST_PUBLISH_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class _Work:
     entry: Entry
-    content_hash: bytes
+    digest: bytes
     known: KnownFile | None
 
 
@@ -134,12 +134,12 @@ class Pipeline:
         started = time.monotonic()
         whole = self._is_whole(source)
         self._publish(None)
-        self._store.announce(_row(source))
+        self._store.announce(source_row(source))
         known = self._store.known_files(source.name)
         skipped: list[Skipped] = []
         seen: set[str] = set()
         with closing(self._workers.parse(self._changed(source, known, seen, skipped))) as parsed:
-            for batch in _batches(parsed, _STAGE_FILES):
+            for batch in batched(parsed, _STAGE_FILES):
                 self._stage(batch)
                 # What is whole already changes in one publish: nobody searches half a branch.
                 if not whole and self._due():
@@ -147,7 +147,7 @@ class Pipeline:
         closed = tuple(entry.path for entry in skipped if entry.reason is SkipReason.UNREADABLE)
         gone = [file.key for path, file in known.items() if path not in seen and not _below(path, closed)]
         self._publisher.remove(gone)
-        self._publish(SourceReport(_row(source), tuple(skipped)))
+        self._publish(SourceReport(source_row(source), tuple(skipped)))
         self.summary.removed += len(gone)
         for entry in skipped:
             self.summary.skipped[entry.reason.value] = self.summary.skipped.get(entry.reason.value, 0) + 1
@@ -247,17 +247,19 @@ class Pipeline:
                 skipped.append(file)
                 continue
             seen.add(entry.path)
-            content_hash = _content_hash(file)
-            if before is not None and before.content_hash == content_hash:
+            digest = content_hash(file)
+            if before is not None and before.content_hash == digest:
                 stamps[before.key] = entry.stamp
                 self.summary.unchanged += 1
                 continue
-            yield _Work(entry, content_hash, before), file
+            yield _Work(entry, digest, before), file
         self._store.restamp(stamps)
 
     def _stage(self, batch: Sequence[tuple[_Work, SourceFile, ParsedFile]]) -> None:
         """Write a batch of parsed files to the store and to the BM25 index."""
-        staged = self._store.stage([_record(work, file, parsed) for work, file, parsed in batch])
+        staged = self._store.stage(
+            [file_record(file, parsed, stamp=work.entry.stamp, digest=work.digest) for work, file, parsed in batch]
+        )
         self._publisher.remove(work.known.key for work, _, _ in batch if work.known is not None)
         for (work, file, parsed), (file_key, unit_keys) in zip(batch, staged, strict=True):
             self._publisher.add(self._documents(file_key, unit_keys, parsed))
@@ -427,61 +429,3 @@ class Pipeline:
 def _below(path: str, closed: Sequence[str]) -> bool:
     """Tell whether a path is, or lies in, one that could not be read: what was known of it stays."""
     return any(path == entry.rstrip("/") or (entry.endswith("/") and path.startswith(entry)) for entry in closed)
-
-
-def _content_hash(file: SourceFile) -> bytes:
-    """Return what tells two versions of a file apart: its bytes and what the source says of it."""
-    digest = hashlib.blake2b(file.content, digest_size=16)
-    digest.update("\0".join(("", file.language or "", file.symbol, file.docstring)).encode("utf-8", "surrogatepass"))
-    return digest.digest()
-
-
-def _row(source: Source) -> SourceRow:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return SourceRow(source.name, source.kind, source.location, source.revision, now)
-
-
-def _record(work: _Work, file: SourceFile, parsed: ParsedFile) -> FileRecord:
-    fields = parsed.fields
-    units = tuple(
-        Unit(
-            id=row[0],
-            repository=file.repository,
-            path=file.path,
-            language=fields["language"],
-            kind=Kind(row[1]),
-            symbol=row[2],
-            signature=row[3],
-            docstring=row[4],
-            start_line=row[5],
-            end_line=row[6],
-            text=row[7],
-            cuts=tuple(row[8]),
-        )
-        for row in fields["units"]
-    )
-    return FileRecord(
-        repository=file.repository,
-        path=file.path,
-        language=fields["language"],
-        stamp=work.entry.stamp,
-        content_hash=work.content_hash,
-        size=len(file.content),
-        parsed=fields["parsed"],
-        redactions=fields["redactions"],
-        units=units,
-        sketches=tuple(bytes.fromhex(row[12]) for row in fields["units"]),
-    )
-
-
-def _batches(
-    items: Iterable[tuple[_Work, SourceFile, ParsedFile]], size: int
-) -> Iterator[list[tuple[_Work, SourceFile, ParsedFile]]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

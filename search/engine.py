@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from indexer.batching import batched
 from indexer.encoder.interface import Encoder
 from indexer.encoder.units import embed_text, embed_texts
 from indexer.encoder.words import WordVectors
@@ -128,8 +129,7 @@ class Engine:
         Queries are encoded many at once and read one generation; memory does not grow with their number. Code is
         generated for several at a time, and the time that each may take begins when it is begun.
         """
-        rest = iter(queries)
-        while chunk := list(islice(rest, BATCH)):
+        for chunk in batched(queries, BATCH):
             parsed = self._parsed(chunk)
             with self._index.view() as view:
                 modes = [wanted.mode for wanted in chunk]

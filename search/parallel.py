@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any
 
+from indexer.batching import batched
 from indexer.errors import EnvironmentFailed
 from indexer.index import load_encoder
 from indexer.settings import Settings
@@ -41,14 +42,7 @@ def batch(
     first = list(islice(rest, WORTH_IT))
     if settings.processes == 1 or len(first) < WORTH_IT:
         return service.batch(chain(first, rest), defaults)
-    return _spread(settings, _chunks(first, rest), defaults)
-
-
-def _chunks(first: list[str | bytes], rest: Iterator[str | bytes]) -> Iterator[list[str | bytes]]:
-    for place in range(0, len(first), BATCH):
-        yield first[place : place + BATCH]
-    while chunk := list(islice(rest, BATCH)):
-        yield chunk
+    return _spread(settings, batched(chain(first, rest), BATCH), defaults)
 
 
 def _spread(

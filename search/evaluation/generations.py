@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeVar
 
+from indexer.batching import batched
 from indexer.errors import UsageError
 from indexer.generators.interface import Budget, Generation, Generator, NotRecorded, OutOfTime, Request, Task, Unusable
 from indexer.progress import Progress, Report, silent
@@ -95,10 +95,9 @@ def _each(
     work: Callable[[_Item], _Made], items: Iterable[_Item], total: int, step: str, report: Report
 ) -> Iterator[_Made]:
     """Yield what is made of each item, in order, several at a time; a failure ends it, and nothing more is begun."""
-    rest = iter(items)
     done = 0
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        while chunk := list(islice(rest, _AT_A_TIME)):
+        for chunk in batched(items, _AT_A_TIME):
             for made in pool.map(work, chunk):
                 done += 1
                 report(Progress(step, done, total, "texts"))

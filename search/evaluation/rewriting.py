@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from indexer.combining import CodeWeights, code_text, code_vector
 from indexer.encoder.interface import Encoder, Vectors
 from indexer.encoder.units import embed_texts
+from indexer.expansion import lexical_document
 from indexer.index import View
-from indexer.lexical.interface import LexicalDocument
 from indexer.lexical.tantivy import TantivyIndex, TantivyWriter
-from indexer.lexical.tokens import index_terms
 from indexer.progress import Progress, Report, silent
 from indexer.settings import Settings
 from indexer.store.interface import Head, Keys
@@ -155,8 +154,7 @@ def rewritten_set(engine: Engine, plain: View, arm: Arm, encoded: Encoded) -> It
 def _write_lexical(folder: Path, units: Mapping[int, Unit], arm: Arm, generations: Generations) -> TantivyIndex:
     writer = TantivyWriter(folder, None)
     for key, unit in units.items():
-        names = index_terms(unit.symbol), index_terms(unit.path), index_terms(unit.docstring)
-        writer.add(LexicalDocument(key, key, *names, index_terms(_text(unit, arm, generations))))
+        writer.add(lexical_document(key, key, unit, _text(unit, arm, generations)))
     writer.freeze(1)
     writer.close()
     return TantivyIndex(folder / "1")
