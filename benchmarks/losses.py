@@ -9,7 +9,6 @@ that was stopped goes on. Short runs say which way a term pulls, not how far it 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,9 @@ from benchmarks.machine import write_result
 from indexer.encoder.interface import Ids
 from indexer.encoder.onnx import OnnxEncoder
 from indexer.style.docstrings import without_docstrings
-from indexer.training.loop import Run, Special, fit, read_checkpoint
-from indexer.training.model import from_base
+from indexer.training.loop import HELD, Run, fit, open_run
 from indexer.training.pairs import Pairs, load_pairs
 from indexer.training.recipe import Recipe, read_recipe
-from indexer.training.tokenizer import text_id
 from search.evaluation.measures import DEPTH, Values, compare, estimate, evaluate
 from search.evaluation.sets import TextSet, read_set
 
@@ -101,13 +98,8 @@ def trained(name: str, recipe: Recipe, pairs: Pairs, arguments: argparse.Namespa
     """Train a variant to its end, or go on with it, and return it with the weights of its last step."""
     folder = arguments.runs / name.replace(" ", "-")
     fit(folder, arguments.base, recipe, pairs, device="cpu")
-    for held in folder.glob("held.pt"):
-        held.unlink()  # a few hundred megabytes a variant that nothing goes on from
-    tokenizer = json.loads((arguments.base / "tokenizer.json").read_text(encoding="utf-8"))
-    special = Special(text_id(tokenizer, "[CLS]"), text_id(tokenizer, "[SEP]"))
-    run = Run(folder, from_base(arguments.base, recipe.model.depths), recipe, special, "cpu")
-    run.model.load_state_dict(read_checkpoint(folder / "checkpoint.pt")["model"])
-    return run
+    (folder / HELD).unlink(missing_ok=True)  # a few hundred megabytes a variant that nothing goes on from
+    return open_run(folder, arguments.base, recipe, "cpu")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -89,10 +89,9 @@ class TorchEncoder:
     def _forward(self, blocks: Sequence[Ids], depth: int) -> Vectors:
         import torch
 
-        from indexer.training.model import Batch
+        from indexer.training.model import padded
 
-        ids, mask = _padded(blocks, self._special)
-        batch = Batch(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
+        batch = padded(blocks, self._special, torch.device(self._device))
         with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16, enabled=self._device == "cuda"):
             vectors: Vectors = self._model(batch, depth)[depth].float().cpu().numpy()
         return vectors
@@ -109,15 +108,6 @@ def _loaded(folder: Path, depths: Sequence[int], device: str) -> MultiExit:
     model.load_state_dict({name: torch.tensor(value) for name, value in read_exported(folder, depths).items()})
     model.eval().to(device)
     return model
-
-
-def _padded(blocks: Sequence[Ids], special: tuple[int, int]) -> tuple[Any, Any]:
-    """Return ids (n, tokens) int64 with the special tokens around each block, padded with 0, and where tokens are."""
-    lengths = np.array([len(block) + 2 for block in blocks])
-    ids = np.zeros((len(blocks), lengths.max()), dtype=np.int64)
-    for row, block in zip(ids, blocks, strict=True):
-        row[0], row[1 : len(block) + 1], row[len(block) + 1] = special[0], block, special[1]
-    return ids, np.arange(ids.shape[1]) < lengths[:, None]
 
 
 def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

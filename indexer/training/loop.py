@@ -25,7 +25,7 @@ from indexer.training.batches import Sampler, TrainingBatch
 from indexer.training.exported import read_exported
 from indexer.training.heads import initialise_exits
 from indexer.training.losses import Seen, losses
-from indexer.training.model import Batch, MultiExit, from_base
+from indexer.training.model import Batch, MultiExit, from_base, padded
 from indexer.training.pairs import Pairs
 from indexer.training.recipe import Recipe, RunPart
 from indexer.training.tokenizer import text_id
@@ -148,18 +148,7 @@ class Run:
         return {depth: torch.cat(vectors)[back] for depth, vectors in parts.items()}
 
     def _batch(self, texts: Sequence[Ids]) -> Batch:
-        longest = max(map(len, texts)) + 2
-        width = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
-        ids = np.zeros((len(texts), width), dtype=np.int64)
-        mask = np.zeros((len(texts), width), dtype=bool)
-        for row, text in enumerate(texts):
-            ids[row, 0], ids[row, 1 : len(text) + 1], ids[row, len(text) + 1] = (
-                self.special.start,
-                text,
-                self.special.end,
-            )
-            mask[row, : len(text) + 2] = True
-        return Batch(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+        return padded(texts, (self.special.start, self.special.end), self.device, _LENGTH_STEP)
 
     def _frozen(self, pairs: Pairs, rows: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(pairs.frozen[rows].astype(np.float32)).to(self.device)
@@ -220,15 +209,26 @@ def fit(
     A run that begins takes its weights from `start`, where it is named, the checkpoint of another run or the folder
     of an exported model: its inner exits, and `share` of all else, the rest from the base model.
     """
-    tokenizer = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
-    model = from_base(base, recipe.model.depths)
-    run = Run(folder, model, recipe, Special(text_id(tokenizer, "[CLS]"), text_id(tokenizer, "[SEP]")), device)
+    tokenizer = _tokenizer(base)
+    run = open_run(folder, base, recipe, device)
+    model = run.model
     if not run.step and start is not None:
         model.load_state_dict(_mixed(_start(start, model), model, share))
     elif not run.step:
         initialise_exits(model, run.encode, pairs, recipe.data.code_tokens)
     run.train(pairs, tokenizer["model"]["vocab"], minutes=minutes, report=report)
     return run.step
+
+
+def open_run(folder: Path, base: Path, recipe: Recipe, device: str | None = None) -> Run:
+    """Return the run in `folder` where it stands, or a new one of the base model in `base`."""
+    tokenizer = _tokenizer(base)
+    special = Special(text_id(tokenizer, "[CLS]"), text_id(tokenizer, "[SEP]"))
+    return Run(folder, from_base(base, recipe.model.depths), recipe, special, device)
+
+
+def _tokenizer(base: Path) -> Any:
+    return json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
 
 
 def _start(path: Path, base: MultiExit) -> dict[str, Tensor]:

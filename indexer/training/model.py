@@ -1,7 +1,8 @@
 """The multi-exit encoder in torch: a BERT trunk, and at each exit a pooling of its own and a projection head.
 
-The exits after ModularStarEncoder (one model, several depths, one space); pooling and heads are ours. Only training
-needs this; what is shipped is exported to ONNX (`indexer.training.export`), layer by layer the same sums.
+The exits after ModularStarEncoder (one model, several depths, one space); pooling and heads are ours. Training and the
+encoder on a GPU need this; what is shipped is exported to ONNX (`indexer.training.export`), layer by layer the same
+sums.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.numpy import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from indexer.encoder.interface import Ids
 from indexer.training.shape import Shape, read_shape
 from indexer.training.trunk import trunk
 
@@ -79,6 +82,17 @@ class Batch:
 
     ids: Tensor
     mask: Tensor
+
+
+def padded(texts: Sequence[Ids], special: tuple[int, int], device: torch.device, step: int = 1) -> Batch:
+    """Return texts, begun and ended by the `special` ids, padded to the longest, rounded up to a multiple of `step`."""
+    width = -(-(max(map(len, texts)) + 2) // step) * step
+    ids = np.zeros((len(texts), width), dtype=np.int64)
+    for row, text in zip(ids, texts, strict=True):
+        row[0], row[1 : len(text) + 1], row[len(text) + 1] = special[0], text, special[1]
+    lengths = np.array([len(text) + 2 for text in texts])
+    mask = np.arange(width) < lengths[:, None]
+    return Batch(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
 
 
 class MultiExit(nn.Module):

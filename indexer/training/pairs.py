@@ -14,13 +14,13 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.batching import batched
 from indexer.encoder.interface import Encoder, Ids, Vectors
 from indexer.encoder.units import HEADING_TOKENS, heading
 from indexer.errors import EnvironmentFailed, UsageError
@@ -169,7 +169,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     identity = f"{base.fingerprint}:{query_tokens}:{code_tokens}"
     wanted = []
-    for batch in _batches(read_pairs(files, counts)):
+    for batch in batched(read_pairs(files, counts), _SHARD):
         digest = hashlib.blake2b(identity.encode(), digest_size=10)
         for pair in batch:
             digest.update("\0".join((pair.query, pair.code, pair.language, pair.name)).encode("utf-8", "replace"))
@@ -181,11 +181,6 @@ def prepare(
         report(Progress("Preparing", counts.pairs, None, "pairs"))
     _write_text(folder / "shards.json", json.dumps(wanted, indent=0))
     return counts
-
-
-def _batches(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    while batch := list(islice(pairs, _SHARD)):
-        yield batch
 
 
 def _form(pair: Pair) -> str:
