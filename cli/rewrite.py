@@ -16,7 +16,8 @@ from cli.progress import progress
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.rewriting import Estimate, Rewritten
+    from indexer.rewriting import Rewritten
+    from indexer.rewriting_cost import Estimate
     from indexer.settings import Settings
 
 _MINUTE = 60.0
@@ -60,7 +61,8 @@ def command(
     del verbose
     from indexer.generators.factory import GeneratorSettings, open_for_code
     from indexer.index import Index
-    from indexer.rewriting import Bounds, estimate, rewrite
+    from indexer.rewriting import rewrite
+    from indexer.rewriting_cost import Bounds, estimate
 
     chosen, recorded = settings(folder), chosen_generator.startswith("recorded")
     Index.open(chosen.index, chosen).close()
@@ -115,7 +117,7 @@ def _write_estimate(wanted: Estimate, chosen: Settings, *, as_json: bool) -> Non
 
 
 def _say(done: Rewritten, chosen: Settings, *, as_json: bool, quiet: bool) -> None:
-    from indexer.rewriting import cost_of
+    from indexer.rewriting_cost import cost_of
 
     cost = cost_of(done.tokens_in, done.tokens_out, chosen)
     if as_json:

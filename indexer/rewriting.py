@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.encoder.interface import Encoder
-from indexer.errors import IndexBusy, UsageError
-from indexer.generators import prompts
+from indexer.errors import IndexBusy
 from indexer.generators.counting import estimate_tokens
 from indexer.generators.interface import (
     Budget,
@@ -36,16 +35,14 @@ from indexer.generators.interface import (
 from indexer.generators.replies import MAX_CODE, MAX_SENTENCE
 from indexer.index import Index, load_encoder, writing
 from indexer.progress import Progress, Report, silent
+from indexer.rewriting_cost import Bounds, estimate, prompt_tokens, unit_tokens, unwritten
 from indexer.settings import Settings
 from indexer.store.interface import NewRewriting
 from indexer.store.lock import writer_lock
 from indexer.store.sqlite import SqliteStore
-from indexer.types import Unit
 
 # Seconds for one text: nobody waits for it, and a model may be slow.
 _PATIENCE = 120.0
-# Units read at a time.
-_PAGE = 200
 # Texts are kept, durably, after so many or so many seconds: what a kill can cost. So many may wait for another writer.
 _KEEP_TEXTS, _KEEP_SECONDS, _MOST_WAITING = 8, 1.0, 64
 _RETRY_SECONDS = 0.5
@@ -57,10 +54,6 @@ _FIRST_PUBLISH_SECONDS, _PUBLISH_TEXTS = 5.0, 5_000
 _GIVE_UP = 8
 # The time that all will take is measured on the first few.
 _MEASURED_ON = 8
-# Texts whose tokens are counted for the estimate; the others' follow from their length.
-_SAMPLE = 500
-# Tokens of a sentence, as models write them when they are asked for one.
-_SENTENCE_TOKENS = 40
 
 _REASONS: tuple[tuple[type[GenerationFailed], str], ...] = (
     (NotRecorded, "not recorded"),
@@ -71,30 +64,6 @@ _REASONS: tuple[tuple[type[GenerationFailed], str], ...] = (
     (Unusable, "nothing usable was written"),
     (GenerationFailed, "generator failed"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Of which sources (() is all) how much is asked for at most, tokens and texts (None is no bound), and at once."""
-
-    sources: tuple[str, ...] = ()
-    tokens: int | None = None
-    texts: int | None = None
-    at_once: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is to be written: `texts` of units, which `copies` more units have too, and the tokens that it takes."""
-
-    texts: int = 0
-    copies: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-    def cost(self, settings: Settings) -> float | None:
-        """Return what that costs at the settings' prices, in their currency; None where a price is not set."""
-        return cost_of(self.tokens_in, self.tokens_out, settings)
 
 
 @dataclass(slots=True)
@@ -115,42 +84,13 @@ class Rewritten:
     fault: GenerationFailed | None = None
 
 
-def cost_of(tokens_in: int, tokens_out: int, settings: Settings) -> float | None:
-    """Return what tokens cost at the settings' prices a million; None where a price is not set."""
-    if settings.price_in is None or settings.price_out is None:
-        return None
-    return (tokens_in * settings.price_in + tokens_out * settings.price_out) / 1e6
-
-
-def estimate(folder: Path, generator: str, bounds: Bounds = Bounds()) -> Estimate:
-    """Return what a generator has to write for an index; raise UsageError for a source that it does not have."""
-    with closing(SqliteStore(folder)) as store:
-        _check_sources(store, bounds.sources)
-        texts: set[bytes] = set()
-        copies, counted, length, tokens_in, tokens_out = 0, 0, 0, 0, 0
-        for unit in _unwritten(store, generator, bounds.sources):
-            key = bytes.fromhex(text_key(unit.text))
-            if key in texts:
-                copies += 1
-                continue
-            if bounds.texts is not None and len(texts) >= bounds.texts:
-                continue
-            texts.add(key)
-            length += min(len(unit.text), prompts.MAX_QUOTED)
-            if len(texts) <= _SAMPLE:
-                read, written = _tokens(unit)
-                tokens_in, tokens_out, counted = tokens_in + read, tokens_out + written, length
-    scale = length / counted if counted else 0.0
-    return Estimate(len(texts), copies, round(tokens_in * scale), round(tokens_out * scale))
-
-
 def rewrite(
     folder: Path,
     settings: Settings,
     generator: Generator,
     encoder: Encoder | None = None,
     *,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = Bounds(),  # noqa: B008 - it never changes
     report: Report = silent,
     measured: Callable[[float], None] = lambda _: None,
 ) -> Rewritten:
@@ -250,7 +190,7 @@ class _Run:
 
     def _jobs(self, store: SqliteStore, kinds: dict[str, str]) -> Iterator[_Job]:
         """Yield the texts to ask for, until there is a reason to stop."""
-        for unit in _unwritten(store, self._generator.name, self._bounds.sources):
+        for unit in unwritten(store, self._generator.name, self._bounds.sources):
             text = text_key(unit.text)
             if text in self._open:
                 self._open[text].units.append(unit.id)
@@ -258,7 +198,7 @@ class _Run:
                 continue
             # A recording of a corpus knows its records by their ids.
             key = unit.path if kinds.get(unit.repository) == "corpus" else text
-            job = _Job(unit.text, unit.language, key, [unit.id], sum(_tokens(unit)))
+            job = _Job(unit.text, unit.language, key, [unit.id], sum(unit_tokens(unit)))
             before = store.written_before(unit.text, self._generator.name)
             if before is not None:
                 job.purpose, job.code = before.purpose, before.code
@@ -303,10 +243,10 @@ class _Run:
         try:
             made = self._generator.generate(request, Budget(_PATIENCE))
         except (Unusable, OutOfTime):  # the server has read it, and counts it
-            job.tokens_in += _prompt_tokens(request)
+            job.tokens_in += prompt_tokens(request)
             raise
         if not made.cached:
-            job.tokens_in += _prompt_tokens(request) if made.tokens_in is None else made.tokens_in
+            job.tokens_in += prompt_tokens(request) if made.tokens_in is None else made.tokens_in
             job.tokens_out += _reply_tokens(made) if made.tokens_out is None else made.tokens_out
         return made.texts[0]
 
@@ -379,34 +319,6 @@ class _Run:
             return  # who is at work publishes what was kept before, and the next time is soon
         self._unpublished, self._published_at = 0, time.monotonic()
         self._publish_after *= 2
-
-
-def _unwritten(store: SqliteStore, generator: str, sources: Sequence[str]) -> Iterator[Unit]:
-    """Yield the units for which a generator has to write, most useful first, as deepening takes them."""
-    for useful in (True, False):
-        after = -1
-        while batch := store.unwritten(generator, after, _PAGE, useful=useful, sources=sources):
-            after = batch[-1][0]
-            yield from (unit for _, unit in batch)
-
-
-def _check_sources(store: SqliteStore, sources: Sequence[str]) -> None:
-    known = [source.name for source in store.sources()]
-    unknown = [name for name in sources if name not in known]
-    if unknown:
-        raise UsageError(f"the index has no source {unknown[0]!r}; it has {', '.join(known) or 'none'}")
-
-
-def _tokens(unit: Unit) -> tuple[int, int]:
-    """Return about how many tokens are read and written for a unit: its purpose, and code from that."""
-    purpose = _prompt_tokens(Request(Task.PURPOSE, unit.text, language=unit.language))
-    rewriting = _prompt_tokens(Request(Task.REWRITING, "Does.", language=unit.language)) + _SENTENCE_TOKENS
-    code = min(prompts.REPLY_TOKENS[Task.REWRITING], estimate_tokens(unit.text[: prompts.MAX_QUOTED]))
-    return purpose + rewriting, _SENTENCE_TOKENS + code
-
-
-def _prompt_tokens(request: Request) -> int:
-    return sum(estimate_tokens(message["content"]) for message in prompts.messages(request))
 
 
 def _reply_tokens(made: Generation) -> int:

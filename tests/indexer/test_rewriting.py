@@ -18,7 +18,8 @@ from indexer.generators.chat import Server
 from indexer.generators.endpoint import Endpoint
 from indexer.generators.interface import Busy, Unusable
 from indexer.index import Index, deepen, writing
-from indexer.rewriting import Bounds, Estimate, estimate, rewrite
+from indexer.rewriting import rewrite
+from indexer.rewriting_cost import Bounds, Estimate, estimate
 from indexer.settings import Settings
 from indexer.store.interface import NewRewriting
 from indexer.store.lock import writer_lock
