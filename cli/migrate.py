@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from cli.progress import progress
 
 
 @click.command("migrate")
+@modelled
 @shared
 def command(folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Move the words of the index to the back end that --backend (or the settings) names; nothing is encoded again.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import settings, shared
+from cli.options import modelled, settings, shared
 from cli.progress import progress
 from indexer.errors import UsageError
 
@@ -39,6 +39,7 @@ _CENTS = 0.1
     metavar="KIND[:FOLDER]",
     help="recorded:FOLDER replays; endpoint:FOLDER and local:FOLDER record what is written, too.",
 )
+@modelled
 @shared
 def command(
     names: tuple[str, ...],
