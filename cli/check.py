@@ -25,13 +25,13 @@ def command(
     del as_json, verbose
     from indexer.backends import Backends
     from indexer.index import writing
-    from indexer.store.sqlite import SqliteStore
 
     chosen = settings(folder)
-    store = SqliteStore(chosen.index)
+    backends = Backends(chosen.index, chosen)
+    store = backends.open_store()
     found = store.faults()
     with store.snapshot() as manifest:
-        derived = Backends(chosen.index, chosen).faults(manifest) if manifest else []
+        derived = backends.faults(manifest) if manifest else []
     for fault in (*found, *derived):
         click.echo(f"{fault.path}: {fault.problem}", err=True)
     if found:

@@ -70,7 +70,7 @@ def command(
     generator, at_once = open_for_code(GeneratorSettings.of(chosen), chosen.generator_concurrency, chosen_generator)
     with closing(generator):
         bounds = Bounds(names, budget, limit, at_once)
-        wanted = estimate(chosen.index, generator.name, bounds)
+        wanted = estimate(chosen.index, chosen, generator.name, bounds)
         if not quiet:
             _say_estimate(wanted, chosen, generator.name, sent=not recorded)
         if dry_run:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +18,19 @@ from indexer.errors import IndexIncompatible
 from indexer.lexical.factory import lexical_writer, open_lexical
 from indexer.lexical.interface import LexicalIndex, LexicalWriter
 from indexer.settings import Backend, Settings
+from indexer.store.factory import open_store, written_store
+from indexer.store.interface import Store
 from indexer.store.manifest import Fault, Manifest, faults
+from indexer.vectors.factory import open_vectors, vector_writer
+from indexer.vectors.interface import VectorIndex, VectorWriter
 
 if TYPE_CHECKING:
     from indexer.cluster.connection import Cluster
 
 # Tells what this index has in a cluster from what others have there.
 _OWNER_FILE = "cluster.id"
+# The owner of an index that a cluster holds alone: whoever uses its name.
+_SHARED = "everyone"
 
 
 class Backends:
@@ -31,26 +39,46 @@ class Backends:
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Raise UsageError for settings that contradict one another."""
         self.folder = folder
-        self.lexical = settings.backend
+        self.kind = settings.backend
         self._settings = settings
         refuse_contradictions(settings)
 
     @cached_property
     def cluster(self) -> Cluster | None:
         """The connection to the cluster, None where there is none in use."""
-        if self.lexical is Backend.EMBEDDED:
+        if not self.kind.clustered:
             return None
         from indexer.cluster.connection import Cluster
 
         return Cluster(self._settings)
 
+    @property
+    def place(self) -> str:
+        """Where the index is, in words."""
+        if self.kind.alone and self.cluster is not None:
+            return f"{self.cluster.name} in Elasticsearch at {self.cluster.address}"
+        return str(self.folder)
+
+    def open_store(self) -> Store:
+        """Open the store for reading; raise IndexMissing where there is none."""
+        return open_store(self.folder, self._sole_cluster)
+
+    @contextmanager
+    def written_store(self, *, brief: bool = False) -> Iterator[Store]:
+        """Hold the writer lock and yield the store for writing, made if there is none; raise IndexBusy.
+
+        Other writers wait for a `brief` one, and it does not wait for them.
+        """
+        with written_store(self.folder, self._sole_cluster, brief=brief) as store:
+            yield store
+
     def refuse_other(self, manifest: Manifest) -> None:
         """Raise IndexIncompatible, naming both, where an index was made with another back end than these."""
-        if manifest.backend is not self.lexical:
+        if manifest.backend is not self.kind:
             option = _OPTIONS[manifest.backend]
             raise IndexIncompatible(
-                f"the words of the index {self.folder} are in the back end {manifest.backend.value}, and the settings "
-                f"say {self.lexical.value}; {option}, or move the index with `fathom migrate`"
+                f"the words of the index {self.place} are in the back end {manifest.backend.value}, and the settings "
+                f"say {self.kind.value}; {option}, or move the index with `fathom migrate`"
             )
 
     def open_lexical(self, manifest: Manifest) -> LexicalIndex:
@@ -60,6 +88,14 @@ class Backends:
     def lexical_writer(self, manifest: Manifest | None, *, fresh: bool) -> LexicalWriter:
         """Start writing the next generation's BM25 index; the caller holds the writer lock."""
         return lexical_writer(self.folder, manifest, self.cluster, self._owner, fresh=fresh)
+
+    def open_vectors(self, manifest: Manifest) -> VectorIndex:
+        """Open a generation's vectors."""
+        return open_vectors(self.folder, manifest, self._sole_cluster)
+
+    def vector_writer(self, manifest: Manifest | None, dimension: int, *, fresh: bool) -> VectorWriter:
+        """Start writing the next generation's vectors (dimension,); the caller holds the writer lock."""
+        return vector_writer(self.folder, manifest, self._sole_cluster, self._owner, dimension, fresh=fresh)
 
     def faults(self, manifest: Manifest) -> list[Fault]:
         """Return every derived file and index that is missing or not what a manifest says.
@@ -72,13 +108,24 @@ class Backends:
             from indexer.lexical.elasticsearch import faults as missing
 
             found += missing(self.cluster, manifest.lexical, manifest.generation, manifest.documents)
+        if self._sole_cluster is not None:
+            from indexer.vectors.elasticsearch import faults as missing_vectors
+
+            found += missing_vectors(self._sole_cluster, manifest.vectors, manifest.generation, manifest.encoded)
         return found
 
     @property
+    def _sole_cluster(self) -> Cluster | None:
+        """The cluster, where it holds everything."""
+        return self.cluster if self.kind.alone else None
+
+    @property
     def _owner(self) -> str:
-        """Who owns what this index has in a cluster: told from others by a file in its folder."""
+        """Who owns what this index has in a cluster: told from others by a file in its folder, or all who share it."""
         if self.cluster is None:
             return ""
+        if self.kind.alone:
+            return _SHARED
         path = self.folder / _OWNER_FILE
         if not path.exists():
             partial = path.with_suffix(f".{os.getpid()}")
@@ -90,4 +137,5 @@ class Backends:
 _OPTIONS = {
     Backend.EMBEDDED: "leave out --backend (or FATHOM_BACKEND)",
     Backend.ELASTICSEARCH: "add --backend elasticsearch --url ADDRESS (or FATHOM_BACKEND, FATHOM_ELASTICSEARCH_URL)",
+    Backend.ELASTICSEARCH_ALONE: "add --backend elasticsearch-alone --url ADDRESS (or FATHOM_BACKEND, …_URL)",
 }

@@ -15,7 +15,7 @@ def refuse_contradictions(settings: Settings) -> None:
     if settings.backend is Backend.EMBEDDED:
         _refuse_leftovers(settings)
     elif not settings.elasticsearch_url:
-        raise UsageError("the back end elasticsearch needs an address: --url, or FATHOM_ELASTICSEARCH_URL")
+        raise UsageError(f"the back end {settings.backend.value} needs an address: --url, or FATHOM_ELASTICSEARCH_URL")
     else:
         _refuse_credentials(settings)
 
@@ -24,7 +24,7 @@ def _refuse_leftovers(settings: Settings) -> None:
     if settings.elasticsearch_url:
         raise UsageError(
             f"the address {settings.elasticsearch_url[0]} is of Elasticsearch, and the back end is embedded: add "
-            "--backend elasticsearch, or leave out --url (or FATHOM_ELASTICSEARCH_URL)"
+            "--backend elasticsearch or elasticsearch-alone, or leave out --url (or FATHOM_ELASTICSEARCH_URL)"
         )
 
 

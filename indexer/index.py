@@ -5,7 +5,6 @@ Ranks nothing and parses no query.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,8 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from indexer.backends import Backends
 from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
@@ -26,11 +23,8 @@ from indexer.lexical.interface import LexicalIndex
 from indexer.lexical.unreachable import Unreachable
 from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
-from indexer.store.interface import Catalogue, CodeRewriting
-from indexer.store.lock import writer_lock
-from indexer.store.manifest import REPAIR, VECTORS, Fault, Manifest, disk_errors, faults
-from indexer.store.sqlite import SqliteStore
-from indexer.vectors.factory import open_vectors
+from indexer.store.interface import Catalogue, CodeRewriting, Store
+from indexer.store.manifest import REPAIR, Fault, Manifest, faults
 from indexer.vectors.interface import VectorIndex
 
 if TYPE_CHECKING:  # writing costs a tenth of a second to import, and readers never need it
@@ -49,7 +43,7 @@ _OPEN_TRIES = 3
 class View:
     """One generation, opened: everything read through it is of one state."""
 
-    store: SqliteStore
+    store: Store
     manifest: Manifest
     lexical: LexicalIndex
     vectors: VectorIndex
@@ -80,7 +74,7 @@ class Index:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self._backends = Backends(folder, settings)
-        self.store = SqliteStore(folder)
+        self.store = self._backends.open_store()
         self._lock = threading.Lock()
         self._view: View | None = None
         self.summary: Summary | None = None
@@ -130,7 +124,7 @@ class Index:
         for last in (*[False] * (_OPEN_TRIES - 1), True):
             with self.store.snapshot() as manifest:
                 if manifest is None:
-                    raise IndexMissing(f"the index {self.folder} is empty as yet; run `fathom index SOURCE`")
+                    raise IndexMissing(f"the index {self._backends.place} is empty as yet; run `fathom index SOURCE`")
                 try:
                     view = self._opened(manifest)
                 except IndexDamaged:
@@ -163,10 +157,7 @@ class Index:
         found = faults(self.folder, manifest)
         if found:
             raise IndexDamaged(_words(self.folder, found))
-        dead = np.empty(0, np.int64)
-        if manifest.dead is not None:
-            dead = np.load(self.folder / manifest.dead.path, allow_pickle=False)
-        vectors = open_vectors([(self.folder / VECTORS / entry.name, entry.depth) for entry in manifest.segments], dead)
+        vectors = self._backends.open_vectors(manifest)
         return View(self.store, manifest, self._backends.open_lexical(manifest), vectors)
 
 
@@ -189,9 +180,7 @@ def writing(
     from indexer.workers.factory import hired
 
     backends = Backends(folder, settings)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with private_files(), writer_lock(folder, brief=brief), closing(SqliteStore(folder, writable=True)) as store:
+    with backends.written_store(brief=brief) as store:
         encoder = encoder or load_encoder(settings)
         weights = CodeWeights.of(settings)
         anew = repair_needed(backends, store) or _weighed_otherwise(store, weights)
@@ -243,23 +232,13 @@ def deepen(
     return total
 
 
-@contextmanager
-def private_files() -> Iterator[None]:
-    """Let what this process writes be readable by its owner only, in a folder that others may read too."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def repair_needed(backends: Backends, store: SqliteStore) -> bool:
+def repair_needed(backends: Backends, store: Store) -> bool:
     """Tell whether a derived file or index is missing or damaged, so that all of them are to be built anew."""
     with store.snapshot() as manifest:
         return manifest is not None and bool(backends.faults(manifest))
 
 
-def _weighed_otherwise(store: SqliteStore, weights: CodeWeights) -> bool:
+def _weighed_otherwise(store: Store, weights: CodeWeights) -> bool:
     """Tell whether rewritings were combined with other weights, so that what is derived is to be built anew."""
     with store.snapshot() as manifest:
         return manifest is not None and manifest.weights != astuple(weights) and store.any_rewritings()

@@ -1,4 +1,4 @@
-"""Moving the words of an index to another back end, from what its store has: nothing is parsed or encoded again."""
+"""Moving an index to other back ends, from what its store has: nothing is parsed or encoded again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from indexer.backends import Backends
 from indexer.combining import CodeWeights
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexDamaged, IndexMissing, UsageError
-from indexer.index import Index, load_encoder, private_files
+from indexer.index import Index, load_encoder
 from indexer.pipeline import Pipeline
 from indexer.progress import Report, silent
 from indexer.settings import Settings
-from indexer.store.lock import writer_lock
 from indexer.store.manifest import REPAIR, Manifest, faults
-from indexer.store.sqlite import SqliteStore
 from indexer.workers.local import LocalWorkers
 
 
@@ -28,7 +26,8 @@ def migrate(folder: Path, settings: Settings, encoder: Encoder | None = None, re
     backends = Backends(folder, settings)
     if not folder.is_dir():
         raise IndexMissing(f"there is no index at {folder}; make one with `fathom index SOURCE`")
-    with private_files(), writer_lock(folder), closing(SqliteStore(folder)) as store:
+    backends.open_store().close()
+    with backends.written_store() as store:
         with store.snapshot() as manifest:
             weights = CodeWeights(*_movable(folder, manifest, backends).weights)
         encoder = encoder or load_encoder(settings)
@@ -45,7 +44,7 @@ def _movable(folder: Path, manifest: Manifest | None, backends: Backends) -> Man
     """Return the manifest of an index that can be moved; raise what `migrate` does for another."""
     if manifest is None:
         raise IndexMissing(f"the index {folder} is empty as yet; run `fathom index SOURCE`")
-    if manifest.backend is backends.lexical:
+    if manifest.backend is backends.kind:
         raise UsageError(f"the words of the index {folder} are in the back end {manifest.backend.value} already")
     vectors = manifest.model_copy(update={"lexical_files": ()})
     found = faults(folder, vectors)

@@ -28,9 +28,8 @@ from indexer.publishing import Publisher
 from indexer.records import content_hash, file_record, source_row
 from indexer.sources.interface import Entry, Source
 from indexer.splitting.pool import ParsedFile
-from indexer.store.interface import Forgotten, Keys, KnownFile, SourceReport, UnitVectors
+from indexer.store.interface import Forgotten, Keys, KnownFile, SourceReport, Store, UnitVectors
 from indexer.store.manifest import Manifest, refuse_other_model
-from indexer.store.sqlite import SqliteStore
 from indexer.types import Skipped, SkipReason, SourceFile, Unit
 from indexer.workers.interface import Workers
 
@@ -79,12 +78,12 @@ class _Until:
 
 
 class Pipeline:
-    """One run of indexing into the folder of `backends`; the caller holds the writer lock."""
+    """One run of indexing into `backends`; the caller holds the writer lock."""
 
     def __init__(
         self,
         backends: Backends,
-        store: SqliteStore,
+        store: Store,
         encoder: Encoder,
         workers: Workers,
         *,

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from indexer.backends import Backends
 from indexer.encoder.interface import Encoder
 from indexer.errors import IndexBusy
 from indexer.generators.counting import estimate_tokens
@@ -37,9 +38,7 @@ from indexer.index import Index, load_encoder, writing
 from indexer.progress import Progress, Report, silent
 from indexer.rewriting_cost import Bounds, estimate, prompt_tokens, unit_tokens, unwritten
 from indexer.settings import Settings
-from indexer.store.interface import NewRewriting
-from indexer.store.lock import writer_lock
-from indexer.store.sqlite import SqliteStore
+from indexer.store.interface import NewRewriting, Store
 
 # Seconds for one text: nobody waits for it, and a model may be slow.
 _PATIENCE = 120.0
@@ -101,9 +100,9 @@ def rewrite(
     nothing to rewrite.
     """
     Index.open(folder, settings).close()
-    total = estimate(folder, generator.name, bounds).texts
+    total = estimate(folder, settings, generator.name, bounds).texts
     run = _Run(folder, settings, generator, encoder or load_encoder(settings), bounds)
-    with closing(SqliteStore(folder)) as store:
+    with closing(Backends(folder, settings).open_store()) as store:
         run.write(store, _Told(total, report, measured))
     run.finish()
     return run.outcome
@@ -141,6 +140,7 @@ class _Run:
     def __init__(
         self, folder: Path, settings: Settings, generator: Generator, encoder: Encoder, bounds: Bounds
     ) -> None:
+        self._backends = Backends(folder, settings)
         self._folder, self._settings, self._generator, self._encoder = folder, settings, generator, encoder
         self._bounds = bounds
         self._over = threading.Event()
@@ -151,7 +151,7 @@ class _Run:
         self._publish_after = _FIRST_PUBLISH_SECONDS
         self.outcome = Rewritten()
 
-    def write(self, store: SqliteStore, told: _Told) -> None:
+    def write(self, store: Store, told: _Told) -> None:
         """Ask for what is missing; what came is kept even where this is interrupted."""
         at_once = self._bounds.at_once
         pool = ThreadPoolExecutor(at_once, "fathom-rewrite")
@@ -188,7 +188,7 @@ class _Run:
 
     # what is asked for
 
-    def _jobs(self, store: SqliteStore, kinds: dict[str, str]) -> Iterator[_Job]:
+    def _jobs(self, store: Store, kinds: dict[str, str]) -> Iterator[_Job]:
         """Yield the texts to ask for, until there is a reason to stop."""
         for unit in unwritten(store, self._generator.name, self._bounds.sources):
             text = text_key(unit.text)
@@ -289,7 +289,7 @@ class _Run:
         until = None if patience is None else time.monotonic() + patience
         while self._unkept:
             try:
-                with writer_lock(self._folder, brief=True), closing(SqliteStore(self._folder, writable=True)) as store:
+                with self._backends.written_store(brief=True) as store:
                     store.save_rewritings(self._new(job) for job in self._unkept)
             except IndexBusy:
                 if until is not None and time.monotonic() >= until:

@@ -10,12 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.backends import Backends
 from indexer.errors import UsageError
 from indexer.generators import prompts
 from indexer.generators.counting import estimate_tokens
 from indexer.generators.interface import Request, Task, text_key
 from indexer.settings import Settings
-from indexer.store.sqlite import SqliteStore
+from indexer.store.interface import Store
 from indexer.types import Unit
 
 # Units read at a time.
@@ -57,9 +58,9 @@ def cost_of(tokens_in: int, tokens_out: int, settings: Settings) -> float | None
     return (tokens_in * settings.price_in + tokens_out * settings.price_out) / 1e6
 
 
-def estimate(folder: Path, generator: str, bounds: Bounds = Bounds()) -> Estimate:
+def estimate(folder: Path, settings: Settings, generator: str, bounds: Bounds = Bounds()) -> Estimate:
     """Return what a generator has to write for an index; raise UsageError for a source that it does not have."""
-    with closing(SqliteStore(folder)) as store:
+    with closing(Backends(folder, settings).open_store()) as store:
         _check_sources(store, bounds.sources)
         texts: set[bytes] = set()
         copies, counted, length, tokens_in, tokens_out = 0, 0, 0, 0, 0
@@ -79,7 +80,7 @@ def estimate(folder: Path, generator: str, bounds: Bounds = Bounds()) -> Estimat
     return Estimate(len(texts), copies, round(tokens_in * scale), round(tokens_out * scale))
 
 
-def unwritten(store: SqliteStore, generator: str, sources: Sequence[str]) -> Iterator[Unit]:
+def unwritten(store: Store, generator: str, sources: Sequence[str]) -> Iterator[Unit]:
     """Yield the units for which a generator has to write, most useful first, as deepening takes them."""
     for useful in (True, False):
         after = -1
@@ -88,7 +89,7 @@ def unwritten(store: SqliteStore, generator: str, sources: Sequence[str]) -> Ite
             yield from (unit for _, unit in batch)
 
 
-def _check_sources(store: SqliteStore, sources: Sequence[str]) -> None:
+def _check_sources(store: Store, sources: Sequence[str]) -> None:
     """Raise UsageError, with those there are, for a source that an index does not have."""
     known = [source.name for source in store.sources()]
     unknown = [name for name in sources if name not in known]

@@ -42,10 +42,21 @@ def _default_cache() -> Path:
 
 
 class Backend(StrEnum):
-    """What holds an index's words: files beside its vectors, or a cluster."""
+    """What holds an index: files; files, and a cluster for its words; or a cluster alone."""
 
     EMBEDDED = "embedded"
     ELASTICSEARCH = "elasticsearch"
+    ELASTICSEARCH_ALONE = "elasticsearch-alone"
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a cluster holds the words."""
+        return self is not Backend.EMBEDDED
+
+    @property
+    def alone(self) -> bool:
+        """Whether a cluster holds everything: units, words and vectors."""
+        return self is Backend.ELASTICSEARCH_ALONE
 
 
 class Settings(BaseSettings):
@@ -82,7 +93,7 @@ class Settings(BaseSettings):
     hosts: _Listed = Field(default=(), description="names, with commas, that the server answers to")
     cors: _Listed = Field(default=(), description="origins, with commas, whose pages may ask the server; * is any")
     log_queries: bool = Field(default=False, description="write queries to the server's log")
-    backend: Backend = Field(default=Backend.EMBEDDED, description="what holds the words of the index")
+    backend: Backend = Field(default=Backend.EMBEDDED, description="what holds the index")
     elasticsearch_url: _Listed = Field(default=(), description="addresses, with commas, of one Elasticsearch cluster")
     elasticsearch_name: str = Field(
         default="fathom",

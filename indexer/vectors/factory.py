@@ -7,13 +7,18 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.store.manifest import VECTORS, Manifest
 from indexer.vectors.exact import ExactSearcher
 from indexer.vectors.index import SearchedSegment, SegmentedIndex
-from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors
+from indexer.vectors.interface import Keys, SegmentSearcher, VectorIndex, Vectors, VectorWriter
 from indexer.vectors.segments import Part, Segment, chunks, read_segment, write_segment
+
+if TYPE_CHECKING:  # its client takes half a second to load, and the embedded index needs none
+    from indexer.cluster.connection import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +61,34 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def open_vectors(folders: Sequence[tuple[Path, int]], dead: Keys) -> VectorIndex:
-    """Open the segments of a generation, each in its folder and of its depth, as one index."""
+def open_vectors(folder: Path, manifest: Manifest, cluster: Cluster | None) -> VectorIndex:
+    """Open a generation's vectors: in the cluster, or below the index's folder where there is none."""
+    if cluster is not None:
+        from indexer.vectors.elasticsearch import ElasticsearchVectors
+
+        return ElasticsearchVectors(cluster, manifest.vectors, manifest.generation, manifest.encoded)
+    dead = np.empty(0, np.int64)
+    if manifest.dead is not None:
+        dead = np.load(folder / manifest.dead.path, allow_pickle=False)
+    return open_segments([(folder / VECTORS / entry.name, entry.depth) for entry in manifest.segments], dead)
+
+
+def open_segments(folders: Sequence[tuple[Path, int]], dead: Keys) -> VectorIndex:
+    """Open segments, each in its folder and of its depth, as one index."""
     return SegmentedIndex([searched(read_segment(folder), depth) for folder, depth in folders], dead)
+
+
+def vector_writer(
+    folder: Path, manifest: Manifest | None, cluster: Cluster | None, owner: str, dimension: int, *, fresh: bool
+) -> VectorWriter:
+    """Start writing from the vectors (dimension,) that a manifest names, or, where they are `fresh`, from none."""
+    if cluster is not None:
+        from indexer.vectors.elasticsearch import ElasticsearchVectorWriter
+
+        return ElasticsearchVectorWriter(cluster, owner, manifest, dimension, fresh=fresh)
+    from indexer.vectors.segment_writer import SegmentWriter
+
+    return SegmentWriter(folder, manifest, fresh=fresh)
 
 
 def searched(segment: Segment, depth: int = 0) -> SearchedSegment:

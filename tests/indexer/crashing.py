@@ -27,6 +27,8 @@ from indexer import pipeline as pipeline_module
 from indexer.lexical.tantivy import TantivyWriter
 from indexer.publishing import Publisher
 from indexer.store.sqlite import SqliteStore
+from indexer.vectors import segment_writer
+from indexer.vectors.segment_writer import SegmentWriter
 
 DIED = 9
 STEPS = (
@@ -43,8 +45,11 @@ STEPS = (
     (TantivyWriter, "freeze"),
     (indexer.publishing, "seal"),
     (indexer.publishing, "sync"),
-    (indexer.publishing, "build_segment"),
-    (Publisher, "_write_dead"),
+    (segment_writer, "seal"),
+    (segment_writer, "sync"),
+    (segment_writer, "build_segment"),
+    (SegmentWriter, "_write_dead"),
+    (SegmentWriter, "_tidy"),
     (Publisher, "_write"),
     (Publisher, "_tidy"),
 )

@@ -17,6 +17,7 @@ from indexer.errors import IndexBusy, IndexDamaged, IndexIncompatible, IndexMiss
 from indexer.index import Index, deepen, writing
 from indexer.store.connection import STORE_FILE
 from indexer.store.sqlite import SqliteStore
+from indexer.vectors import segment_writer
 from search.engine import Engine
 
 FILES = 8
@@ -427,7 +428,7 @@ def test_the_recall_is_that_of_the_largest_segment(quick, shallow, monkeypatch):
         measured.append(len(segment.keys))
         return 1 / len(segment.keys)
 
-    monkeypatch.setattr(publishing, "measure_recall", counted)
+    monkeypatch.setattr(segment_writer, "measure_recall", counted)
     count = quick.check(shallow)[0].documents
     done = False
     while not done:

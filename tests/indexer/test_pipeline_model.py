@@ -287,14 +287,14 @@ def test_vectors_that_wait_are_bounded(tmp_path, everywhere, monkeypatch):
     everywhere.update(folder, [everywhere.folder_source(tree)], encoder)
     before, units = everywhere.check(folder)
     (folder / next(before.files()).path).unlink()
-    monkeypatch.setattr("indexer.publishing._WAITING", 16)
+    monkeypatch.setattr("indexer.vectors.segment_writer._WAITING", 16)
     monkeypatch.setattr(pipeline_module, "_ENCODE_UNITS", 8)
     waiting = []
     add = pipeline_module.Publisher.add_vectors
 
     def watched(publisher, keys, vectors, depth):
         add(publisher, keys, vectors, depth)
-        waiting.append(sum(len(held) for parts in publisher._new.values() for held, _ in parts))
+        waiting.append(sum(len(held) for parts in publisher._vectors._new.values() for held, _ in parts))
 
     monkeypatch.setattr(pipeline_module.Publisher, "add_vectors", watched)
     with writing(folder, everywhere.settings(folder), encoder) as pipeline:

@@ -164,7 +164,7 @@ def test_the_same_text_is_asked_for_once(place, tree, serve, plays, write, quick
         (tree / f"{name}.py").write_text(_source("badger"))
     quick.update(place, [quick.folder_source(tree)], quick.CountingEncoder())
     with closing(Endpoint(Server("http://127.0.0.1:9/v1", "tiny"))) as generator:
-        assert estimate(place, generator.name).copies == 6
+        assert estimate(place, quick.settings(place), generator.name).copies == 6
     server = serve(plays.writes)
     done = write(place, server)
     assert (done.written, done.copied, len(server.seen)) == (8, 6, 16)
@@ -206,12 +206,12 @@ def test_one_source_of_several(place, tmp_path, serve, plays, write, quick):
 # what it costs
 
 
-def test_an_estimate_counts_texts_tokens_and_cost(place, write):
-    whole = estimate(place, "tiny")
+def test_an_estimate_counts_texts_tokens_and_cost(place, write, quick):
+    whole = estimate(place, quick.settings(place), "tiny")
     assert whole.texts == 8
     assert 8 * 100 < whole.tokens_in < 8 * 1_000
     assert 8 * 40 < whole.tokens_out < 8 * 200
-    assert estimate(place, "tiny", Bounds(texts=2)).texts == 2
+    assert estimate(place, quick.settings(place), "tiny", Bounds(texts=2)).texts == 2
     assert Estimate(1, 0, 2_000_000, 500_000).cost(Settings(price_in=3, price_out=8)) == 10
     assert whole.cost(Settings()) is whole.cost(Settings(price_in=1)) is None
 
@@ -224,8 +224,8 @@ def test_a_budget_of_nothing_asks_nothing_and_says_so(place, serve, plays, write
     assert _purposes(place) == {}
 
 
-def test_a_budget_is_not_exceeded_by_what_is_under_way(place, serve, plays, write):
-    one = estimate(place, "tiny", Bounds(texts=1))
+def test_a_budget_is_not_exceeded_by_what_is_under_way(place, serve, plays, write, quick):
+    one = estimate(place, quick.settings(place), "tiny", Bounds(texts=1))
     budget = 3 * (one.tokens_in + one.tokens_out)
     done = write(place, serve(plays.writes), tokens=budget)
     assert "budget" in done.stopped

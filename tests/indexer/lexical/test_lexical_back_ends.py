@@ -55,7 +55,7 @@ class _BackEnd:
     def publish(self, writer):
         """Move the generation; return what a reader of it has, and goes on having."""
         generation = (self.manifest.generation if self.manifest else 0) + 1
-        self.manifest = manifest_of(writer.freeze(generation), generation, self.backends.lexical)
+        self.manifest = manifest_of(writer.freeze(generation), generation, self.backends.kind)
         writer.settle(generation)
         return self.backends.open_lexical(self.manifest)
 
@@ -164,7 +164,7 @@ def test_frequencies_count_the_bodies_that_hold_a_term(back_end):
     index = back_end.build(documents, removed=(1, 2))
     kept = [document for document in documents if document.file not in (1, 2)]
     expected = {term: sum(term in document.body.split() for document in kept) for term in ("t0", "t9", "absent", "")}
-    if back_end.backends.lexical is Backend.EMBEDDED:  # counts what is deleted until segments are merged
+    if back_end.backends.kind is Backend.EMBEDDED:  # counts what is deleted until segments are merged
         index = back_end.build(kept)
     assert index.frequencies(expected) == expected
     assert index.frequencies(["t9", "t59", "t9"])["t9"] == expected["t9"]

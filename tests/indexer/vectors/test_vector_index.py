@@ -8,7 +8,7 @@ import pytest
 
 from indexer.errors import EnvironmentFailed, IndexDamaged
 from indexer.vectors.exact import ExactSearcher
-from indexer.vectors.factory import build_segment, measure_recall, open_vectors
+from indexer.vectors.factory import build_segment, measure_recall, open_segments
 from indexer.vectors.faiss import CODES_FILE, FaissSearcher, build_codes
 from indexer.vectors.index import SearchedSegment, SegmentedIndex, hidden_keys
 from indexer.vectors.segments import KEYS_FILE, VECTORS_FILE, part_of, read_segment, single, write_segment
@@ -77,7 +77,7 @@ def test_a_disk_that_fails_ends_no_process(tmp_path):
 
 
 def test_an_index_without_vectors_finds_nothing():
-    index = open_vectors([], _NONE)
+    index = open_segments([], _NONE)
     keys, scores = index.search(np.ones(8, np.float32), 5)
     assert (len(index), len(keys), len(scores)) == (0, 0, 0)
     assert index.vectors(np.array([1, 2])).shape == (2, 0)
@@ -104,7 +104,7 @@ def test_several_segments_with_dead_keys_answer_as_one(tmp_path, within):
     for folder, keys in zip(folders, np.split(shuffled, [100, 2000]), strict=True):
         build_segment(folder, [part_of(keys, vectors[keys], _NONE)])
     dead = np.sort(shuffled[::7])
-    index = open_vectors([(folder, 6) for folder in folders], dead)
+    index = open_segments([(folder, 6) for folder in folders], dead)
     assert len(index) == 5000 - len(dead)
     allowed = None if within is None else np.sort(shuffled[:within])
     alive = np.setdiff1d(np.arange(5000) if allowed is None else allowed, dead)
@@ -129,7 +129,7 @@ def test_a_key_that_two_segments_hold_is_that_of_the_deeper_one(tmp_path, monkey
     for depth, keys in held.items():
         _segment(tmp_path / str(depth), keys, vectors[depth][keys])
     dead = np.sort(chance.permutation(2000)[:100])
-    index = open_vectors([(tmp_path / str((0, 2, 6)[place]), (0, 2, 6)[place]) for place in order], dead)
+    index = open_segments([(tmp_path / str((0, 2, 6)[place]), (0, 2, 6)[place]) for place in order], dead)
     wanted = vectors[0].copy()
     for depth in (2, 6):
         wanted[held[depth]] = vectors[depth][held[depth]]
