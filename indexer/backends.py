@@ -18,7 +18,7 @@ from indexer.errors import IndexIncompatible
 from indexer.lexical.factory import lexical_writer, open_lexical
 from indexer.lexical.interface import LexicalIndex, LexicalWriter
 from indexer.settings import Backend, Settings
-from indexer.store.factory import open_store, written_store
+from indexer.store.factory import EVERYONE, open_store, written_store
 from indexer.store.interface import Store
 from indexer.store.manifest import Fault, Manifest, faults
 from indexer.vectors.factory import open_vectors, vector_writer
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # Tells what this index has in a cluster from what others have there.
 _OWNER_FILE = "cluster.id"
-# The owner of an index that a cluster holds alone: whoever uses its name.
-_SHARED = "everyone"
 
 
 class Backends:
@@ -125,7 +123,7 @@ class Backends:
         if self.cluster is None:
             return ""
         if self.kind.alone:
-            return _SHARED
+            return EVERYONE
         path = self.folder / _OWNER_FILE
         if not path.exists():
             partial = path.with_suffix(f".{os.getpid()}")

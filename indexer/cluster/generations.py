@@ -89,7 +89,12 @@ def restore(cluster: Cluster, index: str, sort: str, generation: int) -> None:
         client.indices.refresh(index=index)
         unpublished: Query = {"range": {"added": {"gt": generation}}}
         _delete(cluster, index, list(ids(client, index, unpublished, sort)))
-        client.indices.refresh(index=index)
+    unmark(cluster, index, sort, generation)
+
+
+def unmark(cluster: Cluster, index: str, sort: str, generation: int) -> None:
+    """Undo what a run marked as gone from a generation after this one, and did not publish."""
+    refresh(cluster, index)
     marked = {"bool": {"filter": [{"range": {"removed": {"gt": generation, "lt": NEVER}}}]}}
     _update(cluster, index, marked, sort, {"removed": NEVER})
 
@@ -105,9 +110,12 @@ def purge(cluster: Cluster, index: str, sort: str, generation: int) -> None:
 
 
 def _update(cluster: Cluster, index: str, query: Query, sort: str, fields: Mapping[str, Any]) -> None:
-    with cluster.written() as client:
-        found = list(ids(client, index, query, sort))
-    if found:
+    """Change fields of the documents that match until none does: pages may leave out some that sort alike."""
+    while True:
+        with cluster.written() as client:
+            found = list(ids(client, index, query, sort))
+        if not found:
+            return
         write(cluster, ({"_op_type": "update", "_index": index, "_id": each, "doc": fields} for each in found))
         refresh(cluster, index)
 

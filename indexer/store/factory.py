@@ -15,6 +15,9 @@ from indexer.store.manifest import disk_errors
 if TYPE_CHECKING:  # its client takes half a second to load, and the embedded index needs none
     from indexer.cluster.connection import Cluster
 
+# The owner of an index that a cluster holds alone: whoever uses its name.
+EVERYONE = "everyone"
+
 
 def open_store(folder: Path, cluster: Cluster | None) -> Store:
     """Open a store for reading: in the cluster, or in its folder where there is none; raise IndexMissing."""
@@ -42,9 +45,11 @@ def written_store(folder: Path, cluster: Cluster | None, *, brief: bool = False)
             yield store
         return
     from indexer.cluster.lease import leased
+    from indexer.store.cluster_head import make_store
     from indexer.store.elasticsearch import ElasticsearchStore
 
-    with leased(cluster, brief=brief) as lease, closing(ElasticsearchStore(cluster, lease)) as kept:
+    index = make_store(cluster, EVERYONE)
+    with leased(cluster, index, brief=brief) as lease, closing(ElasticsearchStore(cluster, lease)) as kept:
         yield kept
 
 
