@@ -163,6 +163,22 @@ def unit_of(row: Document) -> Unit:
     return unit
 
 
+def record_of(file: Document, units: Sequence[Document]) -> FileRecord:
+    """Return a file's row, with those of its units, as it was staged."""
+    return FileRecord(
+        repository=file["repository"],
+        path=file["path"],
+        language=file["language"],
+        stamp=file["body"]["stamp"],
+        content_hash=unpacked(file["body"]["content_hash"]),
+        size=file["size"],
+        parsed=file["parsed"],
+        redactions=file["redactions"],
+        units=tuple(map(unit_of, units)),
+        sketches=tuple(unpacked(row["body"]["sketch"]) for row in units),
+    )
+
+
 def head_of(row: Document) -> Head:
     """Return a unit's row, or its HEAD_FIELDS, as a head."""
     try:

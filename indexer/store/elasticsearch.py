@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.batching import batched
 from indexer.cluster.connection import Cluster
 from indexer.cluster.generations import Query, born, mark_removed, purge, seen_by, unmark
 from indexer.cluster.lease import Lease
@@ -31,6 +32,7 @@ from indexer.store.cluster_rows import (
     blocks_row,
     file_row,
     head_of,
+    record_of,
     skipped_of,
     skipped_row,
     unit_of,
@@ -52,6 +54,7 @@ from indexer.store.interface import (
     SourceRow,
     Statistics,
     UnitVectors,
+    unit_vectors,
 )
 from indexer.store.manifest import REPAIR, Fault, Manifest
 from indexer.types import Block, Skipped, Unit
@@ -60,6 +63,8 @@ from indexer.types import Block, Skipped, Unit
 _KEPT_HEADS, _KEPT_UNITS = 100_000, 2_000
 # Units looked at together for those that lack something.
 _LOOKED_AT = 2_000
+# Files whose units are listed together.
+_FILES = 200
 # Rows that go with their file.
 _OF_FILES = ("file", "unit", "blocks", "link")
 
@@ -166,6 +171,24 @@ class ElasticsearchStore:
         if len(vectors) < len(names):
             raise IndexDamaged(f"{len(names) - len(vectors)} vectors of blocks are not in the store; {REPAIR}")
         return {key: [(block, vectors[name]) for block, name in found[key]] for key in sorted(found)}
+
+    def records(self) -> Iterator[tuple[FileRecord, list[int]]]:
+        """Yield every live file as it was staged, with the keys of its units."""
+        live = self._live()
+        for files in batched(self._rows.rows("file", live), _FILES):
+            of: dict[int, list[Document]] = {row["key"]: [] for row in files}
+            for row in self._rows.rows("unit", [*live, {"terms": {"file": list(of)}}]):
+                of[row["file"]].append(row)
+            for file in files:
+                yield record_of(file, of[file["key"]]), [row["key"] for row in of[file["key"]]]
+
+    def stored_vectors(self, keys: Sequence[int]) -> dict[int, UnitVectors]:
+        """Return the blocks of units with all their vectors, as they were saved; units without are left out."""
+        rows = {int(name): row for name, row in self._rows.get("blocks", keys).items()}
+        named = {
+            unit: [(row["depth"], bytes.fromhex(name)) for _, name in blocks_of(row)] for unit, row in rows.items()
+        }
+        return {unit: unit_vectors(unit, named[unit], blocks) for unit, blocks in self.blocks(list(rows)).items()}
 
     def rewritings(self, keys: Sequence[int], *, staged: bool = False) -> dict[int, CodeRewriting]:
         """Return what was written for those of the units that have it, verified: by this generation, or the next one.

@@ -90,6 +90,15 @@ class UnitVectors:
     new: Mapping[bytes, NDArray[np.float32]]
 
 
+def unit_vectors(
+    unit: int, named: Sequence[tuple[int, bytes]], blocks: Sequence[tuple[Block, NDArray[np.float32]]]
+) -> UnitVectors:
+    """Return a unit's blocks and vectors, of which `named` has, in the same order, each one's depth and key."""
+    names = tuple(name for _, name in named)
+    vectors = dict(zip(names, (vector for _, vector in blocks), strict=True))
+    return UnitVectors(unit, named[0][0], tuple(block for block, _ in blocks), names, vectors)
+
+
 @dataclass(frozen=True, slots=True)
 class CodeRewriting:
     """What `generator` wrote from a unit's text: one sentence, and `code` from that alone ("" where it wrote none)."""
@@ -175,6 +184,12 @@ class StoreReader(Protocol):
 
     def blocks(self, keys: Sequence[int]) -> dict[int, list[tuple[Block, NDArray[np.float32]]]]:
         """Return the blocks of units with their vectors; units without vectors are left out."""
+
+    def records(self) -> Iterator[tuple[FileRecord, list[int]]]:
+        """Yield every live file as it was staged, with the keys of its units."""
+
+    def stored_vectors(self, keys: Sequence[int]) -> dict[int, UnitVectors]:
+        """Return the blocks of units with all their vectors, as they were saved; units without are left out."""
 
     def rewritings(self, keys: Sequence[int], *, staged: bool = False) -> dict[int, CodeRewriting]:
         """Return what was written for those of the units that have it, verified: by this generation, or the next one.

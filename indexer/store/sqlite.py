@@ -31,6 +31,7 @@ from indexer.store.interface import (
     SourceRow,
     Statistics,
     UnitVectors,
+    unit_vectors,
 )
 from indexer.store.manifest import REINDEX, REPAIR, Fault, Manifest, read_manifest
 from indexer.store.overview import altered, miscounted, read_catalogue, read_sources, read_statistics
@@ -161,6 +162,37 @@ class SqliteStore:
                 for row in connection.execute(sql, batch):
                     found.setdefault(row[0], []).append(block_of(row))
         return found
+
+    def records(self) -> Iterator[tuple[FileRecord, list[int]]]:
+        """Yield every live file as it was staged, with the keys of its units."""
+        files = (
+            "SELECT file_key, repository, path, language, stamp, content_hash, size, parsed, redactions FROM files "
+            "WHERE live = 1 ORDER BY file_key"
+        )
+        with self._errors() as connection:
+            for key, *fields, parsed, redactions in connection.execute(files).fetchall():
+                sql = (
+                    f"SELECT {UNIT_COLUMNS} FROM units u JOIN files f USING (file_key) WHERE u.file_key = ? "
+                    "ORDER BY u.unit_key"
+                )
+                rows = connection.execute(sql, (key,)).fetchall()
+                units, sketches = tuple(map(unit_of, rows)), tuple(bytes(row[11]) for row in rows)
+                repository, path, language, stamp, digest, size = fields
+                where = (repository, path, language, stamp, digest, size)
+                yield FileRecord(*where, bool(parsed), redactions, units, sketches), [row[0] for row in rows]
+
+    def stored_vectors(self, keys: Sequence[int]) -> dict[int, UnitVectors]:
+        """Return the blocks of units with all their vectors, as they were saved; units without are left out."""
+        found: dict[int, list[tuple[int, bytes]]] = {}
+        for batch in _batches(keys):
+            sql = (
+                f"SELECT unit_key, depth, vector_key FROM blocks WHERE unit_key IN ({_marks(batch)}) "
+                "ORDER BY unit_key, ordinal"
+            )
+            with self._errors() as connection:
+                for unit, depth, name in connection.execute(sql, batch):
+                    found.setdefault(unit, []).append((depth, name))
+        return {unit: unit_vectors(unit, found[unit], blocks) for unit, blocks in self.blocks(list(found)).items()}
 
     def rewritings(self, keys: Sequence[int], *, staged: bool = False) -> dict[int, CodeRewriting]:
         """Return what was written for those of the units that have it, verified: by this generation, or the next one.
