@@ -10,22 +10,30 @@ import click
 
 from cli.options import modelled, settings, shared
 from cli.progress import progress
+from indexer.settings import Backend
 
 
 @click.command("migrate")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice([each.value for each in Backend]),
+    help="Where the index is; as its folder says by default.",
+)
 @modelled
 @shared
-def command(folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Move the words of the index to the back end that --backend (or the settings) names; nothing is encoded again.
+def command(source: str | None, folder: Path | None, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Move the index to the back end that --backend (or the settings) names; nothing is encoded again.
 
-    Searches go on meanwhile, and find what is moved when they, too, are told of the new back ends.
+    Within a folder its words move. To elasticsearch-alone, or from there (--from), all of it is copied, and the old
+    index stays. Searches go on meanwhile, and find what is moved when they, too, are told of the new back ends.
     """
     del verbose
     from indexer.migration import migrate
 
     chosen = settings(folder)
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
-        manifest = migrate(chosen.index, chosen, report=report)
+        manifest = migrate(chosen.index, chosen, report=report, source=Backend(source) if source else None)
     if as_json:
         click.echo(json.dumps({"generation": manifest.generation, "backend": manifest.backend.value}))
     elif not quiet:

@@ -88,7 +88,7 @@ def _look(chosen: Settings, *, may_come: bool) -> None:
     model, coming = identify(chosen.model), (IndexMissing, IndexDamaged) if may_come else ()
     # Closed before workers are forked: no connection goes with them.
     with suppress(*coming), closing(Index.open(chosen.index, chosen)) as index, index.view() as view:
-        refuse_other_model(view.manifest, *model, chosen.index)
+        refuse_other_model(view.manifest, *model, index.place)
     _try(chosen)
 
 

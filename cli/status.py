@@ -12,7 +12,7 @@ import click
 from cli.options import settings, shared
 
 if TYPE_CHECKING:
-    from indexer.index import View
+    from indexer.index import Index, View
 
 
 @click.command("status")
@@ -25,7 +25,7 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
 
     index = Index.open(settings=settings(folder))
     with index.view() as view:
-        status = _status(view, index.folder)
+        status = _status(view, index)
         listed = [asdict(entry) for entry in view.store.skipped()] if skipped else []
     if as_json:
         click.echo(json.dumps({**status, "skipped_files": listed} if skipped else status, indent=2, ensure_ascii=False))
@@ -35,13 +35,13 @@ def command(skipped: bool, folder: Path | None, as_json: bool, quiet: bool, verb
         click.echo(f"{entry['reason']:>16}  {entry['repository']}/{entry['path']}  {entry['detail']}")
 
 
-def _status(view: View, folder: Path) -> dict[str, Any]:
+def _status(view: View, index: Index) -> dict[str, Any]:
     from indexer.watch_status import watchers
     from search.service import status_of
 
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    where = {"index": index.place, "bytes_on_disk": index.size()}
     words = {"backend": view.manifest.backend.value, "lexical": view.manifest.lexical}
-    return {"index": str(folder), "bytes_on_disk": size, **words, **status_of(view, watchers(folder)).model_dump()}
+    return {**where, **words, **status_of(view, watchers(index.folder)).model_dump()}
 
 
 def _show(status: dict[str, Any]) -> None:

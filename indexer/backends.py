@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.contradictions import refuse_contradictions
-from indexer.errors import IndexIncompatible
+from indexer.errors import IndexIncompatible, ServerUnavailable
 from indexer.lexical.factory import lexical_writer, open_lexical
 from indexer.lexical.interface import LexicalIndex, LexicalWriter
 from indexer.settings import Backend, Settings
@@ -56,6 +56,16 @@ class Backends:
         if self.kind.alone and self.cluster is not None:
             return f"{self.cluster.name} in Elasticsearch at {self.cluster.address}"
         return str(self.folder)
+
+    def size(self) -> int:
+        """Return the bytes on disk: in the index's folder, and in the cluster while that answers."""
+        size = 0
+        if not self.kind.alone:
+            size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        if self.cluster is not None:
+            with suppress(ServerUnavailable):
+                size += self.cluster.size()
+        return size
 
     def open_store(self) -> Store:
         """Open the store for reading; raise IndexMissing where there is none."""

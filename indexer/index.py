@@ -114,6 +114,15 @@ class Index:
         index.summary = pipeline.summary
         return index
 
+    @property
+    def place(self) -> str:
+        """Where the index is: its folder, or the name that it has in a cluster."""
+        return self._backends.place
+
+    def size(self) -> int:
+        """Return the bytes that it takes on disk, wherever that is."""
+        return self._backends.size()
+
     def close(self) -> None:
         """Free what the calling thread holds."""
         self.store.close()
@@ -124,7 +133,7 @@ class Index:
         for last in (*[False] * (_OPEN_TRIES - 1), True):
             with self.store.snapshot() as manifest:
                 if manifest is None:
-                    raise IndexMissing(f"the index {self._backends.place} is empty as yet; run `fathom index SOURCE`")
+                    raise IndexMissing(f"the index {self.place} is empty as yet; run `fathom index SOURCE`")
                 try:
                     view = self._opened(manifest)
                 except IndexDamaged:
@@ -156,7 +165,7 @@ class Index:
         self._backends.refuse_other(manifest)
         found = faults(self.folder, manifest)
         if found:
-            raise IndexDamaged(_words(self.folder, found))
+            raise IndexDamaged(_words(self.place, found))
         vectors = self._backends.open_vectors(manifest)
         return View(self.store, manifest, self._backends.open_lexical(manifest), vectors)
 
@@ -270,7 +279,7 @@ def _open(source: str, settings: Settings) -> Source:
     )
 
 
-def _words(folder: Path, found: Sequence[Fault]) -> str:
+def _words(place: str, found: Sequence[Fault]) -> str:
     first = found[0]
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"the index {folder} is damaged: {first.path}: {first.problem}{more}; {REPAIR}"
+    return f"the index {place} is damaged: {first.path}: {first.problem}{more}; {REPAIR}"

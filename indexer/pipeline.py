@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -104,7 +103,7 @@ class Pipeline:
         check_depth(self._depth, encoder.depths)
         self._report = report
         self._workers = workers
-        self._refuse_other_model(backends.folder)
+        self._refuse_other_model(backends.place)
         self._publisher = Publisher(backends, store, encoder, fresh=fresh, moved=moved, weights=weights)
         self._expansion = Expansion(store, encoder, weights)
         self._under_way = _Batch([], {})
@@ -419,10 +418,10 @@ class Pipeline:
             )
         return whole
 
-    def _refuse_other_model(self, folder: Path) -> None:
+    def _refuse_other_model(self, place: str) -> None:
         with self._store.snapshot() as manifest:
             if manifest is not None:
-                refuse_other_model(manifest, self._encoder.name, self._encoder.fingerprint, folder)
+                refuse_other_model(manifest, self._encoder.name, self._encoder.fingerprint, place)
 
 
 def _below(path: str, closed: Sequence[str]) -> bool:

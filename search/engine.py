@@ -262,7 +262,7 @@ class Engine:
         if self._encoder is None:
             self._encoder = load_encoder(self._settings)
         encoder = self._encoder
-        refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, self._index.folder)
+        refuse_other_model(view.manifest, encoder.name, encoder.fingerprint, self._index.place)
         if self._word_vectors is None and 0 in encoder.depths:
             self._word_vectors = WordVectors(encoder)
         return encoder

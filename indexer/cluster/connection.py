@@ -74,6 +74,12 @@ class Cluster:
             found = client.indices.get(index=f"{self.name}-{kind}-*", features=["aliases"], expand_wildcards="all")
             return sorted(found)
 
+    def size(self) -> int:
+        """Return the bytes on disk of everything under this name, each shard counted once."""
+        with self.written() as client:
+            found = client.indices.stats(index=f"{self.name}-*", metric="store")
+        return int(found["_all"]["primaries"].get("store", {}).get("size_in_bytes", 0))
+
     def clear(self) -> None:
         """Delete every index under this name."""
         with self.written() as client:

@@ -97,12 +97,12 @@ class Manifest(BaseModel):
             yield self.dead
 
 
-def refuse_other_model(manifest: Manifest, name: str, fingerprint: str, folder: Path) -> None:
+def refuse_other_model(manifest: Manifest, name: str, fingerprint: str, place: str) -> None:
     """Raise IndexIncompatible, naming both, where an index was made with another model than this one."""
     if manifest.fingerprint != fingerprint:
         version = " in another version" if manifest.model == name else ""
         raise IndexIncompatible(
-            f"the index {folder} was made with another model: {manifest.model}, and this is {name}{version}; "
+            f"the index {place} was made with another model: {manifest.model}, and this is {name}{version}; "
             f"name that one's folder with --model, or {REINDEX}"
         )
 

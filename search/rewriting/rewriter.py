@@ -95,7 +95,7 @@ class Rewriter:
     def _request(self, query: Query) -> Request:
         # What is written follows the style of an index: that of another is no answer here.
         language, text = _language(query), query.free_text
-        key = text_key(f"{self._index.folder.resolve()}\n{language}\n{text}")
+        key = text_key(f"{self._index.folder.resolve()}\n{self._index.place}\n{language}\n{text}")
         return Request(Task.EXEMPLAR, text, key=key, language=language)
 
 
