@@ -257,7 +257,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the text sets")
     parser.add_argument("--signals", help="these for every class, with commas between")
     parser.add_argument("--ablate", action="store_true", help="also measure what is lost without each signal")
-    parser.add_argument("--class", dest="classes", action="append", choices=list(QueryClass), help="fit only this one")
+    parser.add_argument(
+        "--class", dest="classes", action="append", choices=[*map(str, QueryClass)], help="fit only this"
+    )
     parser.add_argument("--dry", action="store_true", help="write no weights")
     arguments = parser.parse_args()
     given = arguments.signals.split(",") if arguments.signals else None

@@ -179,6 +179,7 @@ def candidates(
         first_look=lambda found: total(found, contributions(found, first)),
         words=_weighted_words(asked, rarities),
         word_vectors=asked.word_vectors,
+        # Prose is never asked for in runs: what nobody looks at is not cut up.
         sequence=terms(asked.query.free_text) if asked.query_class is QueryClass.CODE else (),
     )
 
