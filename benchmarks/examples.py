@@ -8,20 +8,24 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cross_language import tuning_half
+from benchmarks.pasted import pasted_queries
 from indexer.index import Index, load_encoder
 from indexer.settings import Settings
 from indexer.store.interface import Head
-from search.classes import QueryClass
+from search.classes import QueryClass, classify
 from search.engine import Engine
 from search.evaluation.evaluate import file_of, file_relevance, overlapping, path_of, shares_words
 from search.evaluation.indexes import repository_indexes, text_index
 from search.evaluation.sets import Question, RepositorySet, TextSet, read_set
 from search.evaluation.sources import default_layout
+from search.query import parse
 from search.ranking.model import SIGNALS, normalised
 from search.retrieval import Mode, candidates
 
@@ -55,16 +59,23 @@ class Example:
     unshared: bool = False
 
 
-def read_examples(settings: Settings, data: Path, signals: Collection[str], look: Looks | None = None) -> list[Example]:
+def read_examples(
+    settings: Settings,
+    data: Path,
+    signals: Collection[str],
+    look: Looks | None = None,
+    classes: Collection[QueryClass] = tuple(QueryClass),
+) -> list[Example]:
     """Return the examples of every development set; only `signals` are worked out, the others are 0.
 
     `look` holds the weights by which the candidates whose texts are read are chosen, None: those that are shipped.
+    Queries of other than these `classes` are left out.
     """
-    reading = _Reading(frozenset(signals), look)
+    reading = _Reading(frozenset(signals), look, frozenset(classes))
     encoder = load_encoder(settings)
     examples: list[Example] = []
-    for name in TEXT_SETS:
-        found = read_set(data / name)
+    sets = [read_set(data / name) for name in TEXT_SETS]
+    for found in [*sets, tuning_half()]:
         assert isinstance(found, TextSet)
         with text_index(found, settings, encoder, stripped=False) as index:
             examples += _text_examples(found, Engine(index, encoder, settings), index, reading)
@@ -77,6 +88,7 @@ def read_examples(settings: Settings, data: Path, signals: Collection[str], look
         engine = Engine(index, encoder, settings)
         examples += _question_examples(here, engine, index, reading)
         examples += _name_examples(engine, index, source.repository, reading)
+        examples += _pasted_examples(engine, index, source.repository, reading)
     return examples
 
 
@@ -86,6 +98,11 @@ class _Reading:
 
     signals: frozenset[str]
     look: Looks | None
+    classes: frozenset[QueryClass] = frozenset(QueryClass)
+
+    def wants(self, text: str) -> bool:
+        """Tell whether a query is of a class that is read."""
+        return classify(parse(text)) in self.classes
 
 
 def _text_examples(texts: TextSet, engine: Engine, index: Index, reading: _Reading) -> list[Example]:
@@ -103,6 +120,7 @@ def _text_examples(texts: TextSet, engine: Engine, index: Index, reading: _Readi
             reading,
         )
         for place, (query, text) in enumerate(texts.queries.items())
+        if reading.wants(text)
     ]
 
 
@@ -116,6 +134,7 @@ def _question_examples(
             reading, unshared=not shares_words(each),
         )
         for key, each in questions.items()
+        if reading.wants(each.text)
     ]  # fmt: skip
 
 
@@ -132,8 +151,23 @@ def _name_examples(engine: Engine, index: Index, repository: str, reading: _Read
         if not place % 2:
             relevant |= {file_of(other): 1 for other in heads if other.symbol.rpartition(".")[2] == text}
         query = f"name-{repository}-{place}"
-        examples.append(_example("names", query, repository, engine, index, text, file_of, relevant, None, reading))
+        if reading.wants(text):
+            examples.append(_example("names", query, repository, engine, index, text, file_of, relevant, None, reading))
     return examples
+
+
+def _pasted_examples(engine: Engine, index: Index, repository: str, reading: _Reading) -> list[Example]:
+    """Ask for lines of the package; a unit answers, not its file."""
+    with index.view() as view:
+        queries = pasted_queries(view)
+    return [
+        _example(
+            "pasted", f"pasted-{repository}-{place}", repository, engine, index, each.text, attrgetter("id"),
+            each.relevant, None, reading,
+        )
+        for place, each in enumerate(queries)
+        if reading.wants(each.text)
+    ]  # fmt: skip
 
 
 def worth_asking(head: Head) -> bool:

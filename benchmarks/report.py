@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import exits_report, reliability
+from benchmarks.cross_language import CROSS_LANGUAGE
 from benchmarks.examples import OWN_SET, TEXT_SETS
 from benchmarks.machine import RESULTS, machine
 from indexer.encoder.interface import Encoder
 from indexer.errors import UsageError
 from indexer.index import load_encoder
 from indexer.settings import Settings
+from search.classes import QueryClass
 from search.engine import Engine
 from search.evaluation.evaluate import SetReport, evaluate_set
 from search.evaluation.indexes import repository_indexes
@@ -43,10 +45,13 @@ _SYSTEMS_NOTE = (
     "units where it says so."
 )
 _FITTED_NOTE = (
-    "The ranking weights were fitted on cosqa-dev, mbpp-recorded, java-csharp-dev and on twelve of the sixteen "
-    "packages: there `ranked` is what was fitted, and only the packages kept out say how it does on new code. "
+    "The ranking weights were fitted on cosqa-dev, mbpp-recorded, java-csharp-dev, one half of cross-language and on "
+    "twelve of the sixteen packages: there `ranked` is what was fitted, and only the packages kept out say how it does "
+    "on new code; the other half of cross-language is measured by `python -m benchmarks.cross_language`. "
     "Figures with weights fitted without what they are measured on stand under *What each signal brings*."
 )
+# By query class: the commit that an ablation was measured at, and what it found.
+Tuned = Mapping[str, tuple[str, Mapping[str, Any]]]
 _COLOURS = {"bm25": "#b5651d", "vectors": "#2f6db5", "fused": "#6b5ca5", "ranked": "#1f7a4d"}
 
 
@@ -78,6 +83,7 @@ def measure(settings: Settings, encoder: Encoder, data: Path) -> list[SetReport]
     for name in TEXT_SETS:
         found.append(evaluate_set(data / name, settings, encoder))
     found.append(evaluate_set(data / "cosqa-dev", settings, encoder, stripped=True))
+    found.append(evaluate_set(CROSS_LANGUAGE, settings, encoder))
     found.append(evaluate_set(OWN_SET, settings, encoder))
     return found
 
@@ -121,7 +127,7 @@ def _first(run: Sequence[str], right: Iterable[str]) -> int | None:
 # text
 
 
-def write(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mapping[str, Any] | None) -> None:
+def write(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Tuned) -> None:
     """Write the page."""
     where = machine()
     own = reports[-1]
@@ -200,21 +206,21 @@ def _latency_section(report: SetReport, took: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _ablation_section(tuned: Mapping[str, Any]) -> list[str]:
+def _ablation_section(tuned: Tuned) -> list[str]:
     lines = [
         "## What each signal brings",
         "",
         "NDCG@10 lost when the signal is left out and the weights are fitted anew; each package (or fold of a corpus) "
         "is measured with weights fitted without it; 90 % intervals (95 % in the first row). Positive: it helps. "
-        f"Measured at commit {tuned['machine']['commit']}; what brought nothing there, and is not in "
-        "`search/ranking/weights.json` now, was removed afterwards.",
+        "What brought nothing there, and is not in `search/ranking/weights.json` now, was removed afterwards.",
         "",
     ]
     for query_class in ("language", "symbol", "code"):
-        figures = tuned.get(query_class, {})
+        commit, figures = tuned.get(query_class, ("", {}))
         sets = list(figures.get("all", {}))
         rows = [[name, *(_loss(values.get(part)) for part in sets)] for name, values in figures.items()]
-        lines += [f"Class *{query_class}* (first row: the value with all signals):", "", *_table(["", *sets], rows), ""]
+        head = f"Class *{query_class}*, measured at commit {commit} (first row: the value with all signals):"
+        lines += [head, "", *_table(["", *sets], rows), ""]
     return [*lines, "![Ablation](plots/ablation.svg)", ""]
 
 
@@ -250,7 +256,7 @@ def _loss(value: Sequence[float] | None) -> str:
 # plots
 
 
-def plot(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Mapping[str, Any] | None) -> None:
+def plot(reports: Sequence[SetReport], took: Mapping[str, float], tuned: Tuned) -> None:
     """Draw the plots as SVG on a white ground, so that they can be read on any page."""
     import matplotlib as mpl
 
@@ -303,10 +309,10 @@ def _plot_latency(report: SetReport, took: Mapping[str, float]) -> None:
     _save(figure, "latency")
 
 
-def _plot_ablation(tuned: Mapping[str, Any]) -> None:
+def _plot_ablation(tuned: Tuned) -> None:
     import matplotlib.pyplot as plt
 
-    figures = {name: values["questions"] for name, values in tuned["language"].items() if "questions" in values}
+    figures = {name: values["questions"] for name, values in tuned["language"][1].items() if "questions" in values}
     figures.pop("all", None)
     ordered = sorted(figures.items(), key=lambda each: each[1][0])
     figure, axes = plt.subplots(figsize=(6, 0.24 * len(ordered) + 1))
@@ -326,14 +332,16 @@ def _save(figure: Any, name: str) -> None:
     plt.close(figure)
 
 
-def last_tuned() -> Mapping[str, Any] | None:
-    """Return the newest result of the tuning program that has an ablation."""
-    found = []
-    for path in RESULTS.glob("tune-*.json"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if len(content.get("language", {})) > 1:
-            found.append((content["machine"]["date"], content))
-    return max(found, key=lambda each: each[0])[1] if found else None
+def last_tuned() -> Tuned:
+    """Return the newest ablation of each query class by the tuning program, with the commit it was measured at."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("tune-*.json")]
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for content in sorted(results, key=lambda each: str(each["machine"]["date"])):
+        for query_class in QueryClass:
+            figures = content.get(query_class.value, {})
+            if len(figures) > 1:
+                found[query_class.value] = (content["machine"]["commit"], figures)
+    return found
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +31,22 @@ from search.ranking.model import SIGNALS, TEXT_SIGNALS
 from search.ranking.weights import WEIGHTS_FILE
 
 # How much a set counts in the fit of a class, whatever its number of queries.
-SET_WEIGHTS = {"questions": 1.0, "names": 0.5, "cosqa-dev": 3.0, "mbpp-recorded": 0.1, "java-csharp-dev": 0.3}
+SET_WEIGHTS = {
+    "questions": 1.0,
+    "names": 0.5,
+    "cosqa-dev": 3.0,
+    "mbpp-recorded": 0.1,
+    "java-csharp-dev": 0.3,
+    # Code of the same repository is what is pasted most.
+    "pasted": 2.0,
+    "cross-language-tuning": 1.0,
+}
 # The penalty on squared weights; weights are some units large.
 _PENALTY = 0.0005
 # What finding the very lines counts beside finding their file.
 _LINES_SHARE = 0.6
-# The signals of each class: those whose absence lost something while the others were there. Few questions are pasted
-# code, so that class takes the plainest.
+# The signals of each class: those whose absence lost something while the others were there. Code takes no BM25 and no
+# coverage: both mislead across languages, and runs of terms find pasted lines better.
 CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
     QueryClass.LANGUAGE: (
         "bm25",
@@ -50,16 +60,21 @@ CHOSEN: Mapping[QueryClass, tuple[str, ...]] = {
         "noise",
     ),
     QueryClass.SYMBOL: ("bm25_file", "vector", "name", "definition", "covered", "late", "size", "noise"),
-    QueryClass.CODE: ("bm25", "vector", "covered", "late", "size", "noise"),
+    QueryClass.CODE: ("vector", "verbatim", "late_beyond"),
 }
+# What chooses the candidates whose texts are read, where it is not the above without texts: pasted lines are found by
+# their words before a run of them can be seen.
+LOOKED_AT_FIRST: Mapping[QueryClass, tuple[str, ...]] = {QueryClass.CODE: ("bm25", "vector", "size", "noise")}
 # What is also left out together.
 GROUPS = {
-    "(no vectors)": ("vector", "vector_file", "late"),
+    "(no vectors)": ("vector", "vector_file", "late", "late_beyond"),
     "(nothing of the file)": ("bm25_file", "vector_file"),
     "(only bm25, vector)": tuple(name for name in SIGNALS if name not in {"bm25", "vector"}),
 }
 # Signals that can only speak for a unit: a negative weight would be noise of the sample.
-_NEVER_NEGATIVE = frozenset({"bm25", "bm25_file", "vector", "vector_file", "name", "definition", "covered", "late"})
+_NEVER_NEGATIVE = frozenset(
+    {"bm25", "bm25_file", "vector", "vector_file", "name", "definition", "covered", "late", "verbatim", "late_beyond"}
+)
 _NEVER_POSITIVE = frozenset({"noise"})
 
 # fitting
@@ -201,18 +216,20 @@ def _rounded(each: Estimate) -> list[float]:
     return [round(value, 4) for value in (each.value, each.low, each.high)]
 
 
-def write_weights(weights: Looks, look: Looks, counts: Mapping[str, int]) -> None:
-    """Write both models with where they come from; weights of 0 are left out."""
-    where = machine()
+def write_weights(weights: Looks, look: Looks, counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Write both models with where they come from; weights of 0 are left out, other classes' stay as they are.
+
+    `counts` are the queries that each class was fitted on, by set.
+    """
+    date = machine()["date"][:10]
+    content = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
+    fitted_on = content["provenance"]["classes"]
+    for name, queries in counts.items():
+        fitted_on[name] = {"date": date, "queries": dict(queries)}
     content = {
-        "provenance": {
-            "made by": "python -m benchmarks.tune",
-            "date": where["date"][:10],
-            "queries": dict(counts),
-            "penalty": _PENALTY,
-        },
-        "weights": _named(weights),
-        "first_look": _named(look),
+        "provenance": {"made by": "python -m benchmarks.tune", "penalty": _PENALTY, "classes": fitted_on},
+        "weights": content["weights"] | _named(weights),
+        "first_look": content["first_look"] | _named(look),
     }
     WEIGHTS_FILE.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -221,16 +238,16 @@ def _named(weights: Looks) -> dict[str, dict[str, float]]:
     return {each.value: {name: value for name, value in found.items() if value} for each, found in weights.items()}
 
 
-def first_look(settings: Settings, data: Path) -> dict[QueryClass, dict[str, float]]:
-    """Return the weights of every class fitted without the signals that need texts."""
+def first_look(settings: Settings, data: Path, classes: Sequence[QueryClass]) -> dict[QueryClass, dict[str, float]]:
+    """Return the weights of these classes fitted without the signals that need texts."""
     plain = SIGNALS.keys() - TEXT_SIGNALS
-    examples = read_examples(settings, data, plain)
+    examples = read_examples(settings, data, plain, classes=classes)
     return {
         each: fit(
             [example for example in examples if example.query_class is each],
-            [name for name in CHOSEN[each] if name in plain],
+            [name for name in LOOKED_AT_FIRST.get(each, CHOSEN[each]) if name in plain],
         )
-        for each in QueryClass
+        for each in classes
     }
 
 
@@ -240,23 +257,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the text sets")
     parser.add_argument("--signals", help="these for every class, with commas between")
     parser.add_argument("--ablate", action="store_true", help="also measure what is lost without each signal")
+    parser.add_argument(
+        "--class", dest="classes", action="append", choices=[*map(str, QueryClass)], help="fit only this"
+    )
     parser.add_argument("--dry", action="store_true", help="write no weights")
     arguments = parser.parse_args()
     given = arguments.signals.split(",") if arguments.signals else None
-    look = first_look(Settings(), arguments.data)
-    examples = read_examples(Settings(), arguments.data, SIGNALS, look)
+    classes = tuple(map(QueryClass, arguments.classes or QueryClass))
+    look = first_look(Settings(), arguments.data, classes)
+    examples = read_examples(Settings(), arguments.data, SIGNALS, look, classes)
     figures: dict[str, Any] = {}
     weights = {}
-    for query_class in QueryClass:
+    counts = {}
+    for query_class in classes:
         mine = [each for each in examples if each.query_class is query_class]
         signals = given or CHOSEN[query_class]
         weights[query_class] = fit(mine, signals)
+        counts[query_class.value] = dict(sorted(Counter(each.set for each in mine).items()))
         figures[query_class.value] = ablation(mine, signals, each_signal=arguments.ablate)
         print(query_class.value, json.dumps(weights[query_class]))
         for name, values in figures[query_class.value].items():
             print(f"  {name:12}", ", ".join(f"{part} {_words(value)}" for part, value in values.items()))
     if not arguments.dry:
-        counts = {name: sum(each.set == name for each in examples) for name in sorted({each.set for each in examples})}
         figures["weights"], figures["first_look"] = _named(weights), _named(look)
         print(f"written to {write_result('tune', figures)}")  # before the weights: named by the commit it ran on
         write_weights(weights, look, counts)

@@ -29,7 +29,7 @@ from search.conditions import qualifying
 from search.fusion import min_max
 from search.query import Query
 from search.ranking.candidates import Candidates, Scores, best_first, file_numbers
-from search.ranking.model import contributions, total
+from search.ranking.model import BM25_SIGNALS, contributions, total
 from search.ranking.weights import Weights, first_look
 from search.rewriting.outcome import AS_IT_IS, Rewritten
 from search.understanding import Meant, Understanding
@@ -179,17 +179,26 @@ def candidates(
         first_look=lambda found: total(found, contributions(found, first)),
         words=_weighted_words(asked, rarities),
         word_vectors=asked.word_vectors,
+        # Prose is never asked for in runs: what nobody looks at is not cut up.
+        sequence=terms(asked.query.free_text) if asked.query_class is QueryClass.CODE else (),
     )
 
 
 def order(keys: Keys, found: Candidates, asked: Asked, weights: Mapping[QueryClass, Weights]) -> Pool:
     """Return the candidates in the order of their weighted signals; ties are broken by unit id."""
-    chosen = weights[asked.query_class]
+    chosen = _weights(found, asked, weights[asked.query_class])
     parts = contributions(found, {name: weight for name, weight in chosen.items() if _wanted(name, asked.mode)})
     scores = total(found, parts)
     rows = best_first(scores, found.heads)
     ordered = {name: values[rows] for name, values in parts.items()}
     return Pool(keys[rows], tuple(found.heads[row] for row in rows), ordered, scores[rows])
+
+
+def _weights(found: Candidates, asked: Asked, chosen: Weights) -> Weights:
+    """Return the weights of a query; where no vector speaks, a class that weighs no BM25 has the first look's, too."""
+    if found.cosine.any() or not BM25_SIGNALS.isdisjoint(chosen):
+        return chosen
+    return {**first_look()[asked.query_class], **chosen}
 
 
 def rarity(view: View, wanted: Iterable[str]) -> dict[str, float]:
@@ -302,4 +311,4 @@ def _wanted(signal: str, mode: Mode) -> bool:
     """Tell whether a signal counts in a mode: asking one index alone leaves the other's signals out."""
     if mode is Mode.VECTOR:
         return signal == "vector"
-    return mode is Mode.HYBRID or signal not in {"vector", "vector_file", "late"}
+    return mode is Mode.HYBRID or signal not in {"vector", "vector_file", "late", "late_beyond"}

@@ -24,6 +24,8 @@ _SIGNALS = {
     "definition": "defines what is named",
     "name": "its name",
     "late": "words of like meaning",
+    "late_beyond": "words of like meaning, beyond its language's",
+    "verbatim": "runs of words as pasted",
     "covered": "share of the words found",
     "documented": "documented",
     "size": "length, beside others of its file",

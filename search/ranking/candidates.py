@@ -34,7 +34,8 @@ class Candidates:
     some candidates, by row; `first_look` scores all of them by what can be told without their texts.
 
     `words` are the words that the query says, in lower case, identifiers divided, each with its weight;
-    `word_vectors` compares them, None where meaning does not count.
+    `word_vectors` compares them, None where meaning does not count. `sequence` are the query's terms in the order in
+    which it says them.
     """
 
     heads: Sequence[Head]
@@ -47,6 +48,7 @@ class Candidates:
     first_look: Callable[[Candidates], Scores] | None = None
     words: Mapping[str, float] = field(default_factory=dict)
     word_vectors: WordVectors | None = None
+    sequence: Sequence[str] = ()
 
     @cached_property
     def known(self) -> dict[str, Scores]:

@@ -15,12 +15,14 @@ from search.ranking import (
     definition,
     documented,
     late,
+    late_beyond,
     name,
     noise,
     rest,
     size,
     vector,
     vector_file,
+    verbatim,
 )
 from search.ranking.candidates import Candidates, Scores
 
@@ -38,18 +40,25 @@ SIGNALS: Mapping[str, Callable[[Candidates], Scores]] = {
     "rest": rest.signal,
     "class_head": class_head.signal,
     "noise": noise.signal,
+    "verbatim": verbatim.signal,
+    "late_beyond": late_beyond.signal,
 }
 
 
+# What BM25 says.
+BM25_SIGNALS = frozenset({"bm25", "bm25_file"})
 # What reads the texts of the likeliest: it cannot help to tell which they are.
-TEXT_SIGNALS = frozenset({"covered", "late"})
+TEXT_SIGNALS = frozenset({"covered", "late", "late_beyond", "verbatim"})
+# What is a share by itself: stretched to 1 within the query, little would look like all.
+SHARES = frozenset({"late_beyond", "verbatim"})
 
 
 def normalised(candidates: Candidates, label: str) -> Scores:
-    """Return one signal over the pool, from 0 to 1; one that is constant is 0."""
+    """Return one signal over the pool, from 0 to 1; one that is constant is 0. A share counts from the least on."""
     found = candidates.known
     if label not in found:
-        found[label] = min_max(SIGNALS[label](candidates))
+        scores = SIGNALS[label](candidates)
+        found[label] = scores - scores.min(initial=np.inf) if label in SHARES else min_max(scores)
     return found[label]
 
 

@@ -14,9 +14,10 @@ from indexer.lexical.tokens import terms
 from indexer.settings import Settings
 from indexer.store.interface import Head
 from indexer.types import Kind
+from search.classes import QueryClass
 from search.engine import Engine
 from search.ranking.candidates import SEEDS, Candidates, best_first
-from search.ranking.model import SIGNALS, contributions, normalised
+from search.ranking.model import SHARES, SIGNALS, contributions, normalised
 from search.ranking.weights import FUSION, fitted
 from search.retrieval import Mode
 from tests.stub_encoder import StubEncoder
@@ -67,6 +68,7 @@ def pool(*heads, bm25=None, cosine=None, file_cosine=None, query="", rarity=None
         texts=lambda rows: {int(row): texts[row] for row in rows if row < len(texts)},
         words=dict.fromkeys(query.split(), 1.0),
         word_vectors=WORD_VECTORS,
+        sequence=terms(query),
     )
 
 
@@ -114,7 +116,7 @@ def test_a_constant_signal_contributes_nothing(name):
 
 
 @every_signal
-def test_a_normalised_signal_reaches_from_0_to_1(name):
+def test_a_normalised_signal_reaches_from_0_to_1_and_a_share_no_further(name):
     candidates = pool(
         head(path="lib/part.py", symbol="part", documented=True, end_line=2),
         head(path="tests/test_a.py", symbol="Other", kind=Kind.CLASS, end_line=40),
@@ -122,12 +124,13 @@ def test_a_normalised_signal_reaches_from_0_to_1(name):
         bm25=[3.0, 1.0, 0.0],
         cosine=[0.9, -0.5, 0.1],
         file_cosine=[0.3, 0.2, 0.1],
-        query="part of the lib",
+        query="def part return Lib",
         names=["part"],
         texts=["def part(): return Other", "class Other: pass", "part lib"],
     )
     found = normalised(candidates, name)
-    assert (found.min(), found.max()) == (0.0, 1.0)
+    assert found.min() == 0.0
+    assert 0.0 < found.max() < 1.0 if name in SHARES else found.max() == 1.0
     assert contributions(candidates, {name: -2.0})[name].tolist() == (-2.0 * found).tolist()
 
 
@@ -182,6 +185,58 @@ def test_late_interaction_is_silent_without_words_or_vectors():
     whole = pool(*[head()] * 2, query="read", texts=["read", "moon"])
     for less in ({"words": {}}, {"word_vectors": None}, {"texts": lambda rows: {}}):
         assert values("late", Candidates(**{**vars(whole), **less})) == [0.0, 0.0]
+
+
+def test_what_was_pasted_is_told_by_its_runs_of_terms():
+    query = "total = price * count\nreturn total"
+    texts = [
+        "def f():\n    total = price*count; return total",
+        "total = price + x\nprice * count",
+        "return count * price",
+    ]
+    # price count return, count return total; total price count is broken in the second.
+    assert values("verbatim", pool(*[head()] * 4, query=query, texts=[*texts, ""])) == [1.0, 0.0, 0.0, 0.0]
+    half = values("verbatim", pool(head(), query=query, texts=["total price count"]))
+    assert half == pytest.approx([1 / 3])
+
+
+@pytest.mark.parametrize("query", ["", "part", "two parts"])
+def test_fewer_terms_than_a_run_are_no_paste(query):
+    assert values("verbatim", pool(head(), head(), query=query, texts=[query, "two parts"])) == [0.0, 0.0]
+
+
+def of_languages(*languages):
+    return [head(language=language) for language in languages]
+
+
+def test_likeness_counts_beyond_what_units_of_the_language_have():
+    languages = ["python"] * 9 + ["go"] * 9
+    # What every Python unit says of the query is no merit; the one Go unit that says it has one.
+    texts = ["read moon"] * 9 + ["read moon"] + ["stone"] * 8
+    candidates = pool(*of_languages(*languages), query="read settings", texts=texts)
+    plain, beyond = values("late", candidates), values("late_beyond", candidates)
+    assert plain[0] == plain[9] > plain[10]
+    assert beyond[9] > max(beyond[:9])
+    assert max(beyond[:9]) - min(beyond) < plain[0] - min(plain)
+
+
+def test_in_one_language_likeness_is_as_it_was():
+    texts = ["read the settings", "read nothing", "moon", "readSettings()"]
+    candidates = pool(*[head()] * 4, query="read settings", texts=texts)
+    plain, beyond = np.array(values("late", candidates)), np.array(values("late_beyond", candidates))
+    np.testing.assert_allclose(beyond - beyond.min(), plain - plain.min(), atol=1e-9)
+
+
+def test_a_language_of_one_unit_keeps_most_of_what_it_has():
+    texts = ["read settings", *["moon"] * 5]
+    found = values("late_beyond", pool(*of_languages("go", *["python"] * 5), query="read settings", texts=texts))
+    assert found[0] > 0 > max(found[1:])
+
+
+def test_likeness_beyond_a_language_is_silent_without_words_or_vectors():
+    whole = pool(*[head()] * 2, query="read", texts=["read", "moon"])
+    for less in ({"words": {}}, {"word_vectors": None}, {"texts": lambda rows: {}}):
+        assert values("late_beyond", Candidates(**{**vars(whole), **less})) == [0.0, 0.0]
 
 
 def test_whose_text_is_not_read_has_what_the_least_has():
@@ -329,6 +384,21 @@ def test_asking_one_index_leaves_the_signals_of_the_other_out(engine):
     assert "bm25" in words
     assert not [name for name in words if name.startswith("vector")]
     assert engine.pool("open the shop", mode=Mode.VECTOR, weights=fitted()).parts.keys() == {"vector"}
+
+
+@pytest.mark.parametrize("text", ["def close(self): self.state = closed", "/self\\.state/"])
+def test_code_is_ranked_by_bm25_too_where_no_vector_speaks(engine, text):
+    assert "bm25" not in fitted()[QueryClass.CODE]
+    words = engine.pool(text, mode=Mode.LEXICAL, weights=fitted()).parts.keys()
+    assert {"bm25", "size", "verbatim"} <= words
+    assert "vector" not in words
+    whole = engine.pool("def close(self): self.state = closed", mode=Mode.HYBRID, weights=fitted()).parts.keys()
+    assert whole == fitted()[QueryClass.CODE].keys()
+
+
+def test_pasted_lines_find_their_unit(engine):
+    found = engine.pool('def close(self):\n    self.state = "closed"', mode=Mode.HYBRID, weights=fitted())
+    assert {head.symbol for head in found.heads[:3]} == {"Shop.close"}
 
 
 def test_nothing_found_is_an_empty_pool(engine):
