@@ -49,7 +49,7 @@ def quick(states, monkeypatch):
 
 
 # Compositions with a cluster: what each adds to the settings.
-_DISTRIBUTED = {"words in elasticsearch": {}}
+_DISTRIBUTED = {"words in elasticsearch": {}, "elasticsearch alone": {"backend": "elasticsearch-alone"}}
 
 
 @pytest.fixture(params=["embedded", *(pytest.param(name, marks=pytest.mark.slow) for name in _DISTRIBUTED)])

@@ -191,7 +191,8 @@ def test_whatever_is_packed_fits_and_nothing_is_lost_in_silence(found, budget):
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_the_estimate_is_never_more_for_two_together(one, other):
     assert estimate_tokens(f"{one}\n\n{other}") <= estimate_tokens(f"{one}\n") + estimate_tokens(f"\n{other}")
-    assert (estimate_tokens(one) == 0) == (not one.strip() and re.search(r"\s\s|\n", one) is None)
+    nothing = not one.strip() and one.isascii() and re.search(r"\s\s|\n", one) is None
+    assert (estimate_tokens(one) == 0) == nothing
 
 
 @pytest.mark.parametrize(
