@@ -77,8 +77,9 @@ class Lease:
                 return
             if self._brief or not body.get("brief") or time.monotonic() > until:
                 raise IndexBusy(
-                    f"{body.get('host')}, process {body.get('process')}, is writing to the index {self._cluster.name} "
-                    f"in Elasticsearch at {self._cluster.address}; wait until it is done, then run this again"
+                    f"another process, {body.get('process')} on {body.get('host')}, is writing to the index "
+                    f"{self._cluster.name} in Elasticsearch at {self._cluster.address}; wait until it is done, then "
+                    "run this again"
                 )
             time.sleep(_TRY_EVERY)
 

@@ -55,8 +55,8 @@ _VECTOR = {"type": "dense_vector", "index": True, "similarity": "max_inner_produ
 # A vector is in `vector` as long as no generation is without it, then in `leaving`: that one has no graph to be put
 # into, so letting it go costs half of what adding it did, and the graph has none but those that stay.
 _LIVE, _LEAVING = "vector", "leaving"
-# `packed` is the vector in half precision, from which both are made anew: a cluster of 9.2 or later gives back no vector
-# with a document. 300 of them are read in 4 ms, in the document's source in 15 ms, and lists of numbers in 48 ms.
+# `packed` is the vector in half precision, from which both are made anew: one of 9.2 or later gives none back with
+# a document. 300 of them are read in 4 ms, in the document's source in 15 ms, and lists of numbers in 48 ms.
 MAPPING: Mapping[str, Any] = {
     "key": {"type": "long"},
     "depth": {"type": "short"},
@@ -335,7 +335,7 @@ class ElasticsearchVectorWriter:
                 yield from (_Stored.read(hit["fields"]) for hit in page)
 
     def _row(self, each: _Stored, lives: Mapping[str, int], field: str) -> dict[str, Any]:
-        """Return the operation that writes a whole document: a part of one would need the vector to be in its source."""
+        """Return the operation that writes a whole document: of a part, the vector may not be in its source."""
         numbers = np.frombuffer(each.packed, dtype="<f2").astype(np.float64).round(_DIGITS).tolist()
         body = {"key": each.key, "depth": each.depth, **lives, field: numbers}
         body["packed"] = base64.b64encode(each.packed).decode()

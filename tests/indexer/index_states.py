@@ -1,5 +1,6 @@
 """Small indexes built fast, and the checks that every state of an index must pass. No test is here."""
 
+import contextlib
 import random
 import zlib
 
@@ -15,7 +16,6 @@ from indexer.sources.folder import FolderSource
 from indexer.splitting.parse import ParseRequest, parse_file
 from indexer.splitting.pool import ParsedFile
 from indexer.store.interface import NewRewriting
-from indexer.store.sqlite import SqliteStore
 from indexer.types import SourceFile
 from indexer.workers import local as local_workers
 
@@ -138,21 +138,31 @@ def update(folder, sources, encoder, said=lambda manifest: None, depth=None):
 
 def rewrite(folder, symbols):
     """Keep a purpose and a rewriting of the units with these symbols; the next generation has them."""
-    store = SqliteStore(folder, writable=True)
-    units = [unit for unit in store.units(store.catalogue().keys.tolist()).values() if unit.symbol in symbols]
-    store.save_rewritings([NewRewriting((u.id,), u.text, "model", f"{PURRS} {u.symbol}", "pass") for u in units])
-    store.close()
+    with Backends(folder, settings(folder)).written_store() as store:
+        units = [unit for unit in store.units(store.catalogue().keys.tolist()).values() if unit.symbol in symbols]
+        store.save_rewritings([NewRewriting((u.id,), u.text, "model", f"{PURRS} {u.symbol}", "pass") for u in units])
 
 
 def copy_rewritings(folder, other):
     """Give another index of the same units what was kept for those of one, and publish it."""
-    store = SqliteStore(folder)
+    store = Backends(folder, settings(folder)).open_store()
     keys = store.catalogue().keys.tolist()
     symbols = {store.units([key])[key].symbol for key in store.rewritings(keys, staged=True)}
     store.close()
     rewrite(other, symbols)
     with writing(other, settings(other), CountingEncoder()) as pipeline:
         pipeline.publish()
+
+
+def lose(folder):
+    """Take away something derived that the published generation names."""
+    backends = Backends(folder, settings(folder))
+    with contextlib.closing(backends.open_store()) as store, store.snapshot() as manifest:
+        for entry in manifest.files():
+            (folder / entry.path).unlink()
+            return
+    with backends.cluster.written() as client:
+        client.indices.delete(index=manifest.vectors)
 
 
 def units_of(view):

@@ -224,10 +224,10 @@ def test_a_source_that_was_broken_off_can_be_removed_whole(tmp_path, everywhere,
     tree.mkdir()
     for number in range(9):
         (tree / f"f{number}.py").write_text(everywhere.text_of(f"w{number}", 2))
-    monkeypatch.setattr(pipeline_module.Pipeline, "_count", _break_off)
-    with pytest.raises(_Interrupted), writing(folder, everywhere.settings(folder), encoder) as pipeline:
-        pipeline.refresh(everywhere.folder_source(tree))
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline_module.Pipeline, "_count", _break_off)
+        with pytest.raises(_Interrupted), writing(folder, everywhere.settings(folder), encoder) as pipeline:
+            pipeline.refresh(everywhere.folder_source(tree))
     with writing(folder, everywhere.settings(folder), encoder) as pipeline:
         assert pipeline.remove("tree") == 3
     manifest, units = everywhere.check(folder)
@@ -286,17 +286,24 @@ def test_vectors_that_wait_are_bounded(tmp_path, everywhere, monkeypatch):
         (tree / f"f{number}.py").write_text(everywhere.text_of(f"w{number}", 2))
     everywhere.update(folder, [everywhere.folder_source(tree)], encoder)
     before, units = everywhere.check(folder)
-    (folder / next(before.files()).path).unlink()
+    everywhere.lose(folder)
     monkeypatch.setattr("indexer.vectors.segment_writer._WAITING", 16)
+    if "backend" in everywhere.CHOSEN:
+        monkeypatch.setattr("indexer.vectors.elasticsearch._WAITING", 16)
     monkeypatch.setattr(pipeline_module, "_ENCODE_UNITS", 8)
-    waiting = []
-    add = pipeline_module.Publisher.add_vectors
+    waiting = [0]
+    add, publish = pipeline_module.Publisher.add_vectors, pipeline_module.Publisher.publish
 
     def watched(publisher, keys, vectors, depth):
         add(publisher, keys, vectors, depth)
-        waiting.append(sum(len(held) for parts in publisher._vectors._new.values() for held, _ in parts))
+        waiting[-1] += len(keys)
+
+    def published(publisher, *change):
+        waiting.append(0)
+        return publish(publisher, *change)
 
     monkeypatch.setattr(pipeline_module.Publisher, "add_vectors", watched)
+    monkeypatch.setattr(pipeline_module.Publisher, "publish", published)
     with writing(folder, everywhere.settings(folder), encoder) as pipeline:
         pipeline.encode()
     assert max(waiting) == 16

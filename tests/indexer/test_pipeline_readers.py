@@ -23,7 +23,7 @@ states.CHOSEN = json.loads(sys.stdin.readline())
 index, seen = states.opened(Path(sys.argv[1])), []
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
-while not (Path(sys.argv[1]) / "stop").exists():
+while not (Path(sys.argv[1]).parent / "stop").exists():
     with index.view() as view:
         states.check_view(view)
         seen.append(view.manifest.generation)
@@ -72,7 +72,7 @@ def test_each_view_is_of_one_generation_while_thirty_are_published(tmp_path, eve
             lambda manifest: published.add(manifest.generation),
         )
     stop.set()
-    (folder / "stop").touch()
+    (tmp_path / "stop").touch()
     for thread in threads:
         thread.join()
     said, errors = reader.communicate()
