@@ -165,6 +165,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, required=True, help="an embedded index with vectors")
     parser.add_argument("--url", required=True, help="address of an Elasticsearch")
+    clustered = [each.value for each in Backend if each.clustered]
+    parser.add_argument("--backend", choices=clustered, default=Backend.ELASTICSEARCH.value)
     arguments = parser.parse_args()
     name = f"congruence-{uuid.uuid4().hex[:8]}"
     embedded = Settings(index=arguments.index)
@@ -173,13 +175,14 @@ def main() -> None:
         shutil.copytree(arguments.index, copy)
         there = Settings(
             index=copy,
-            backend=Backend.ELASTICSEARCH,
+            backend=Backend(arguments.backend),
             elasticsearch_url=(arguments.url,),
             elasticsearch_name=name,
         )
         started = time.perf_counter()
         manifest = migrate(copy, there)
         figures: dict[str, Any] = {
+            "backend": arguments.backend,
             "units": manifest.documents,
             "moved_s": round(time.perf_counter() - started, 1),
         }
