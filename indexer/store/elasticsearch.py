@@ -35,6 +35,7 @@ from indexer.store.cluster_rows import (
     record_of,
     skipped_of,
     skipped_row,
+    text_hash,
     unit_of,
     unit_row,
     unpacked,
@@ -145,7 +146,7 @@ class ElasticsearchStore:
         """Return the keys of the live units that hold this line of a path."""
         filters = [
             *self._live(),
-            {"term": {"path": path}},
+            {"term": {"place": text_hash(path)}},
             {"range": {"start_line": {"lte": line}}},
             {"range": {"end_line": {"gte": line}}},
         ]
