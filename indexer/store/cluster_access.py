@@ -12,7 +12,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from indexer.cluster.connection import Cluster
-from indexer.cluster.generations import Query, hits, refresh
+from indexer.cluster.generations import Query, hits, mark_removed, refresh, while_allowed
 from indexer.cluster.lease import Lease
 from indexer.cluster.writing import write
 from indexer.errors import UsageError
@@ -80,13 +80,21 @@ class Rows:
             options["search_after"] = page[-1]["sort"]
 
     def columns(
-        self, kind: str, filters: Sequence[Query], names: Sequence[str], limit: int | None = None
+        self,
+        kind: str,
+        filters: Sequence[Query],
+        names: Sequence[str],
+        limit: int | None = None,
+        sort: Sequence[str] = _SORT,
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield fields of up to `limit` rows, ascending by key, None where a row has none: cheaper than whole rows."""
+        """Yield fields of up to `limit` rows, ascending by key, None where a row has none: cheaper than whole rows.
+
+        `sort` names other fields that no two of the rows share, where they have no keys.
+        """
         self._show()
         options: dict[str, Any] = {"source": False, "stored_fields": "_none_", "docvalue_fields": list(names)}
         with self.asked() as client:
-            for page in hits(client, self.index, _query(kind, filters), _SORT, limit, **options):
+            for page in hits(client, self.index, _query(kind, filters), sort, limit, **options):
                 for hit in page:
                     fields = hit.get("fields", {})
                     yield tuple(fields[name][0] if name in fields else None for name in names)
@@ -126,6 +134,10 @@ class Rows:
         """Remove rows."""
         self._change({"_op_type": "delete", "_id": f"{kind}-{name}"} for name in names)
 
+    def mark_removed(self, kind: str, filters: Sequence[Query], generation: int) -> None:
+        """Let live rows be no more from a generation on; what was written must be refreshed."""
+        mark_removed(self.cluster, self.index, _query(kind, filters), "key", generation, self.held)
+
     def held(self) -> Lease:
         """Return the lease; raise EnvironmentFailed where it is lost, and UsageError where there is none."""
         if self._lease is None:
@@ -141,7 +153,8 @@ class Rows:
     def _change(self, operations: Iterable[Document]) -> None:
         self.held()
         self._unseen = True
-        write(self.cluster, ({"_index": self.index, **each} for each in operations), gone_is_fine=True)
+        named = ({"_index": self.index, **each} for each in operations)
+        write(self.cluster, while_allowed(named, self.held), gone_is_fine=True)
 
     def _show(self) -> None:
         if self._unseen:

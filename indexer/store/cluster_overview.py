@@ -12,6 +12,7 @@ from indexer.batching import batched
 from indexer.cluster.generations import Query
 from indexer.errors import IndexDamaged
 from indexer.store.cluster_access import Rows
+from indexer.store.cluster_rewritings import altered_links
 from indexer.store.cluster_rows import (
     blocks_of,
     rewriting_of,
@@ -30,7 +31,7 @@ _CHECKED = 200
 
 def read_catalogue(rows: Rows, seen: Sequence[Query]) -> Catalogue:
     """Return every unit that is seen by its filterable fields."""
-    files = list(rows.columns("file", seen, ("key", "repository", "path", "language")))
+    files = _files(rows, seen)
     units = list(rows.columns("unit", seen, ("key", "file", "kind", "symbol")))
     columns = list(zip(*units, strict=True)) or [(), (), (), ()]
     long = [key for key, symbol in zip(columns[0], columns[3], strict=True) if symbol is None]
@@ -49,6 +50,15 @@ def read_catalogue(rows: Rows, seen: Sequence[Query]) -> Catalogue:
         kinds=kinds,
         symbols=symbols,
     )
+
+
+def _files(rows: Rows, seen: Sequence[Query]) -> list[tuple[Any, ...]]:
+    """Return (key, repository, path, language) of files, from whole rows where one is longer than a field."""
+    names = ("key", "repository", "path", "language")
+    files = list(rows.columns("file", seen, names))
+    long = [row[0] for row in files if None in row]
+    whole = {int(name): tuple(row[each] for each in names) for name, row in rows.get("file", long, names).items()}
+    return [whole.get(row[0], row) for row in files]
 
 
 def _places(values: Sequence[str], distinct: Sequence[str]) -> NDArray[np.int32]:
@@ -122,6 +132,7 @@ def problems(rows: Rows, seen: Sequence[Query], manifest: Manifest | None) -> It
     for row in rows.rows("rewriting", []):
         if rewriting_of(row) is None:
             yield f"rewriting {row['key']} is altered"
+    yield from altered_links(rows)
     for row in rows.rows("rewritten", []):
         if written_vectors_of(row) is None:
             yield f"the vectors of rewriting {row['key']} are altered"

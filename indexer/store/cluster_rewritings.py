@@ -5,12 +5,12 @@ A link gives a unit a rewriting from one generation on; which generations there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cluster.generations import NEVER, Query, mark_removed, seen_by
+from indexer.cluster.generations import NEVER, Query, seen_by
 from indexer.errors import IndexDamaged
 from indexer.store.cluster_access import Rows, batches
 from indexer.store.cluster_rows import (
@@ -115,8 +115,7 @@ class Rewritings:
         """Mark the links that staged ones take the place of."""
         units = [row[0] for row in self._rows.columns("link", self._staged, _BY_KEY)]
         for batch in batches(units):
-            older = {"bool": {"filter": [{"term": {"row": "link"}}, {"terms": {"key": batch}}, *self._live]}}
-            mark_removed(self._rows.cluster, self._rows.index, older, "key", self._next)
+            self._rows.mark_removed("link", [{"terms": {"key": batch}}, *self._live], self._next)
 
     def relinked(self) -> list[tuple[int, int, int | None]]:
         """Return (file key, unit key, depth of its vectors) of the live units with a staged rewriting."""
@@ -161,6 +160,14 @@ class Rewritings:
             if gone:
                 self._rows.delete("rewritten", gone)
                 self._rows.delete("rewriting", gone)
+
+
+def altered_links(rows: Rows) -> Iterator[str]:
+    """Yield what is said of every unit's link to a rewriting that is altered, or whose rewriting is gone."""
+    written = {row[0] for row in rows.columns("rewriting", [], _BY_KEY)}
+    for link in rows.rows("link", []):
+        if not _is_whole(link) or link["rewriting"] not in written:
+            yield f"the rewriting of unit {link['key']} is not what was written"
 
 
 def _is_whole(link: Document) -> bool:

@@ -35,6 +35,7 @@ MAPPING: Mapping[str, Any] = {
     "key": {"type": "long"},
     "file": {"type": "long"},
     "unit_id": _WORD,
+    # What stands for a file, for a unit's path or for a vector's key: a path may be longer than a field.
     "place": {"type": "keyword"},
     "repository": _WORD,
     "path": _WORD,
@@ -111,6 +112,7 @@ def unit_row(unit: Unit, sketch: bytes, key: int, file: int, units: int) -> Docu
         "key": key,
         "file": file,
         "unit_id": unit.id,
+        "place": text_hash(unit.path),
         "repository": unit.repository,
         "path": unit.path,
         "language": unit.language,

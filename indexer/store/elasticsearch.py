@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from indexer.batching import batched
 from indexer.cluster.connection import Cluster
-from indexer.cluster.generations import Query, born, mark_removed, purge, seen_by, unmark
+from indexer.cluster.generations import Query, born, purge, seen_by, unmark
 from indexer.cluster.lease import Lease
-from indexer.errors import IndexDamaged, ServerUnavailable
+from indexer.errors import EnvironmentFailed, IndexDamaged
 from indexer.store.cluster_access import Rows, batches
 from indexer.store.cluster_head import Head as Published
 from indexer.store.cluster_head import check_store, read_head, store_index, write_head
@@ -35,6 +35,7 @@ from indexer.store.cluster_rows import (
     record_of,
     skipped_of,
     skipped_row,
+    text_hash,
     unit_of,
     unit_row,
     unpacked,
@@ -145,7 +146,7 @@ class ElasticsearchStore:
         """Return the keys of the live units that hold this line of a path."""
         filters = [
             *self._live(),
-            {"term": {"path": path}},
+            {"term": {"place": text_hash(path)}},
             {"range": {"start_line": {"lte": line}}},
             {"range": {"end_line": {"gte": line}}},
         ]
@@ -316,7 +317,7 @@ class ElasticsearchStore:
         self._rows.refresh()
         self._rows.held()
         self._replace(head)
-        with suppress(ServerUnavailable):  # then the next publish does
+        with suppress(EnvironmentFailed):  # then the next publish does
             purge(self._cluster, self._index, "key", manifest.generation)
 
     def shallower(self, depth: int, after: int, limit: int, *, useful: bool) -> list[tuple[int, Unit]]:
@@ -339,14 +340,13 @@ class ElasticsearchStore:
         found = [
             row[0]
             for batch in batches(list(file_keys))
-            for row in self._rows.columns("unit", [{"terms": {"file": batch}}], ("key",))
+            for row in self._rows.columns("unit", [*self._kept(), {"terms": {"file": batch}}], ("key",))
         ]
         return np.sort(np.array(found, dtype=np.int64))
 
     def count_after(self, removed: Sequence[int]) -> int:
         """Return how many units will be live once what is staged is published and `removed` files are gone."""
-        there: list[Query] = [{"range": {"removed": {"gt": self._head().generation}}}]
-        units = self._rows.sums("file", there, {"units": {"sum": {"field": "units"}}})["units"]["value"]
+        units = self._rows.sums("file", self._kept(), {"units": {"sum": {"field": "units"}}})["units"]["value"]
         return int(units) - len(self.unit_keys(removed))
 
     def known_vectors(self, keys: Sequence[bytes]) -> set[bytes]:
@@ -359,13 +359,14 @@ class ElasticsearchStore:
         new = {key.hex(): vector for unit in units for key, vector in unit.new.items()}
         self._rows.write((name, vector_row(name, vector)) for name, vector in new.items())
         of = self._rows.get("unit", [unit.unit for unit in units], ("file", "added", "removed"))
-        self._rows.write((unit.unit, blocks_row(unit, of[str(unit.unit)])) for unit in units)
+        self._rows.write((unit.unit, blocks_row(unit, of[str(unit.unit)])) for unit in units if unit.blocks)
+        self._rows.delete("blocks", [unit.unit for unit in units if not unit.blocks])
 
     def sweep(self) -> int:
         """Remove block vectors that no block uses, and rewritings that no unit has; return how many vectors."""
         self._rewritings().sweep()
         unused = 0
-        for batch in batches([row[0] for row in self._rows.columns("vector", [], ("place",))]):
+        for batch in batches([row[0] for row in self._rows.columns("vector", [], ("place",), sort=("place",))]):
             used = {
                 name
                 for row in self._rows.rows("blocks", [{"terms": {"uses": batch}}], fields=("uses",))
@@ -430,6 +431,10 @@ class ElasticsearchStore:
     def _staged(self) -> list[Query]:
         return [{"range": {"added": {"gt": self._head().generation}}}]
 
+    def _kept(self) -> list[Query]:
+        """Return what leaves the rows that are live or staged."""
+        return [{"range": {"removed": {"gt": self._head().generation}}}]
+
     def _rewritings(self) -> Rewritings:
         return Rewritings(self._rows, self._head().generation)
 
@@ -469,8 +474,7 @@ class ElasticsearchStore:
         self._rows.refresh()
         for batch in batches(files):
             for kind in _OF_FILES:
-                rows: Query = {"bool": {"filter": [{"term": {"row": kind}}, {"terms": {"file": batch}}]}}
-                mark_removed(self._cluster, self._index, rows, "key", self._known.generation + 1)
+                self._rows.mark_removed(kind, [{"terms": {"file": batch}}], self._known.generation + 1)
 
     def _changed_sources(self, change: SourceReport | Forgotten | None) -> tuple[SourceRow, ...]:
         """Return the sources with a change, whose files that are not indexed are written or marked as well."""
@@ -478,8 +482,7 @@ class ElasticsearchStore:
             return self._known.sources
         name = change.source.name if isinstance(change, SourceReport) else change.name
         generation = self._known.generation
-        old: Query = {"bool": {"filter": [{"term": {"row": "skipped"}}, {"term": {"repository": name}}]}}
-        mark_removed(self._cluster, self._index, old, "key", generation + 1)
+        self._rows.mark_removed("skipped", [{"term": {"repository": name}}], generation + 1)
         others = tuple(each for each in self._known.sources if each.name != name)
         if isinstance(change, SourceReport):
             first = self._last("skipped") + 1

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -12,9 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("elasticsearch", reason="the extra `elasticsearch` is not installed")
+
 from indexer.backends import Backends
+from indexer.cluster.lease import Lease, leased
 from indexer.errors import EnvironmentFailed, IndexBusy, IndexDamaged, IndexIncompatible, IndexMissing, UsageError
 from indexer.settings import Backend, Settings
+from indexer.store.cluster_head import make_store
+from indexer.store.factory import EVERYONE
 from indexer.store.interface import FileRecord, Forgotten, NewRewriting, SourceReport, SourceRow, UnitVectors
 from indexer.store.manifest import Manifest
 from indexer.types import Block, Kind, Skipped, SkipReason, Unit
@@ -41,7 +47,7 @@ def record(path, count, version="", repository="repo"):
     """A file of some functions, of which every other is documented and one has a very long name."""
     units = tuple(
         Unit(
-            f"{path}:{n}{version}",
+            f"{path[:99]}:{n}{version}",
             repository,
             path,
             "python",
@@ -57,7 +63,7 @@ def record(path, count, version="", repository="repo"):
         for n in range(count)
     )
     content = f"{path}{version}".encode()
-    sketches = tuple(bytes([n, 255]) for n in range(count))
+    sketches = tuple(bytes([n % 251, 255]) for n in range(count))
     return FileRecord(repository, path, "python", f"s{version}", content, 100, count != 3, 1, units, sketches)
 
 
@@ -456,9 +462,10 @@ def test_a_writer_that_was_killed_is_followed_at_once_on_its_machine(alone):
         assert published.documents == 1
 
 
-def test_a_lock_of_another_machine_is_taken_when_its_time_is_over(alone):
+def test_a_lock_of_another_machine_is_taken_when_its_time_is_over(alone, monkeypatch):
+    monkeypatch.setattr("indexer.cluster.lease._WATCHED", 1.0)
     with alone.written_store():
-        _altered(alone, "lock", lambda found: found.update(host="elsewhere", owner="them", until=time.time() + 60))
+        _altered(alone, "lock", lambda found: found.update(machine="elsewhere", host="elsewhere", owner="them"))
         with pytest.raises(IndexBusy, match="on elsewhere"), alone.written_store():
             pass
         _altered(alone, "lock", lambda found: found.update(until=time.time() - 60))
@@ -469,7 +476,7 @@ def test_a_lock_of_another_machine_is_taken_when_its_time_is_over(alone):
 def test_who_lost_the_lock_writes_nothing_more(alone, monkeypatch):
     monkeypatch.setattr("indexer.cluster.lease._RENEWED", 0.1)
     with alone.written_store() as store:
-        _altered(alone, "lock", lambda found: found.update(host="elsewhere", owner="them"))
+        _altered(alone, "lock", lambda found: found.update(machine="elsewhere", owner="them"))
         time.sleep(1.0)
         for attempt in (lambda: store.stage([record("a.py", 1)]), lambda: store.publish(manifest(1, 0), [], None)):
             with pytest.raises(EnvironmentFailed, match="took the writer lock"):
@@ -484,3 +491,151 @@ def test_a_lock_is_renewed_while_it_is_held(alone, monkeypatch):
         time.sleep(1.0)
         assert _lock(alone)["until"] > first
         store.stage([record("a.py", 1)])
+
+
+def test_units_without_blocks_long_paths_and_removed_files_read_as_in_the_embedded_store(plain, alone):
+    def play(history):
+        history.stage(record("a.py", 2), record("long/" * 1_000 + "漢" * 9_000, 2))
+        history.publish()
+        history.encode([1, 2], 0)
+        history.store.save_vectors([UnitVectors(1, 6, (), (), {})])
+        history.look()
+        history.publish([1])
+        history.seen.append(history.store.unit_keys([1, 2]).tolist())
+        history.seen.append(history.store.count_after([1]))
+
+    compared(plain, alone, play)
+
+
+def test_vectors_beyond_a_page_are_swept(alone, monkeypatch):
+    monkeypatch.setattr("indexer.cluster.generations.PAGE", 4)
+    with alone.written_store() as store:
+        store.stage([record("a.py", 2)])
+        names = [bytes([n] * 16) for n in range(30)]
+        blocks = tuple(Block(1, 2, n, n + 1) for n in range(30))
+        new = {name: np.full(8, 0.25, np.float32) for name in names}
+        store.save_vectors([UnitVectors(1, 0, blocks, tuple(names), new)])
+        store.save_vectors([UnitVectors(1, 0, blocks[:10], tuple(names[:10]), {})])
+        assert store.sweep() == 20
+        assert store.known_vectors(names) == set(names[:10])
+
+
+def test_an_altered_link_and_a_rewriting_that_is_gone_are_found(alone):
+    file = record("a.py", 2)
+    with alone.written_store() as store:
+        store.stage([file])
+        store.save_rewritings([NewRewriting((u.id,), u.text, "gen", f"Says {u.id}.", "") for u in file.units])
+        store.publish(manifest(1, 2), [], None)
+    _altered(alone, "link-1-1", lambda body: body.update(hash=7))
+    with alone.cluster.written() as client:
+        client.delete(index=alone.cluster.indices("store")[0], id="rewriting-2", refresh=True)
+    with closing(alone.open_store()) as store:
+        assert [fault.problem for fault in store.faults()] == [
+            f"the rewriting of unit {key} is not what was written" for key in (1, 2)
+        ]
+
+
+def test_what_fails_after_the_commit_does_not_fail_the_publication(alone, monkeypatch):
+    def refused(*_):
+        raise EnvironmentFailed("refused")
+
+    monkeypatch.setattr("indexer.store.elasticsearch.purge", refused)
+    assert _published(alone, record("a.py", 2))["generation"] == 1
+
+
+def test_two_threads_of_a_process_do_not_take_the_lock_from_one_another(alone, monkeypatch):
+    index = make_store(alone.cluster, EVERYONE)
+    written = Lease._written
+
+    def and_another_comes(lease, condition):
+        done = written(lease, condition)
+        monkeypatch.setattr(Lease, "_written", written)
+        with pytest.raises(IndexBusy), leased(alone.cluster, index):
+            pass
+        return done
+
+    monkeypatch.setattr(Lease, "_written", and_another_comes)
+    with leased(alone.cluster, index) as lease:
+        lease.refuse_lost()
+
+
+def test_a_lock_whose_answer_was_lost_is_ones_own(alone, monkeypatch):
+    index = make_store(alone.cluster, EVERYONE)
+    written = Lease._written
+
+    def unheard(lease, condition):
+        monkeypatch.setattr(Lease, "_written", written)
+        assert written(lease, condition)
+        lease._mark = {}
+        return False
+
+    monkeypatch.setattr(Lease, "_written", unheard)
+    with leased(alone.cluster, index) as lease:
+        lease.refuse_lost()
+    with leased(alone.cluster, index):  # it was released
+        pass
+
+
+def test_a_process_of_another_container_is_not_taken_for_dead(alone):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with alone.written_store():
+        _altered(alone, "lock", lambda found: found.update(owner="them", process=gone.pid, machine="a container's"))
+        with pytest.raises(IndexBusy), alone.written_store():
+            pass
+
+
+def test_a_lock_that_is_renewed_is_not_taken_whatever_its_clock_says(alone, monkeypatch):
+    monkeypatch.setattr("indexer.cluster.lease._WATCHED", 1.5)
+    with alone.written_store():
+        over = threading.Event()
+
+        def renew():
+            while not over.wait(0.2):
+                _altered(alone, "lock", lambda body: body.update(owner="them", machine="elsewhere", until=0.0))
+
+        renewing = threading.Thread(target=renew)
+        renewing.start()
+        try:
+            time.sleep(0.5)
+            with pytest.raises(IndexBusy), alone.written_store():
+                pass
+        finally:
+            over.set()
+            renewing.join()
+
+
+def _losing(store, after):
+    """Let a store's lease be lost after it was asked for a number of times."""
+    counted = iter(range(after))
+    lease = store._rows._lease
+    refuse = lease.refuse_lost
+
+    def lost():
+        if next(counted, None) is None:
+            lease._lost = "another process took the writer lock"
+        refuse()
+
+    lease.refuse_lost = lost
+
+
+def test_a_lock_that_is_lost_in_the_midst_of_writing_ends_it(alone):
+    with alone.written_store() as store:
+        _losing(store, 700)
+        with pytest.raises(EnvironmentFailed, match="took the writer lock"):
+            store.stage([record("a.py", 2_000)])
+        store._rows.refresh()
+        with alone.cluster.written() as client:
+            assert client.count(index=store._index, query={"term": {"row": "unit"}})["count"] < 1_000
+
+
+def test_a_lock_that_is_lost_in_the_midst_of_marking_ends_it(alone):
+    with alone.written_store() as store:
+        store.stage([record("a.py", 600)])
+        store.publish(manifest(1, 600), [], None)
+        _losing(store, 20)
+        with pytest.raises(EnvironmentFailed, match="took the writer lock"):
+            store.publish(manifest(2, 0), [1], None)
+        store._rows.refresh()
+        with alone.cluster.written() as client:
+            assert client.count(index=store._index, query={"term": {"removed": 2}})["count"] < 600
