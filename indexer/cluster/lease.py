@@ -104,7 +104,7 @@ class Lease:
 
     def _busy(self, body: Mapping[str, Any]) -> IndexBusy:
         return IndexBusy(
-            f"another process, {body.get('process')} on {body.get('host')}, is writing to the index {self._cluster.name} "
+            f"another process, {body.get('process')} on {body.get('host')}, is writing to {self._cluster.name} "
             f"in Elasticsearch at {self._cluster.address}; wait until it is done, then run this again"
         )
 

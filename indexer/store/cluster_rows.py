@@ -45,6 +45,7 @@ MAPPING: Mapping[str, Any] = {
     "start_line": {"type": "integer"},
     "end_line": {"type": "integer"},
     "documented": {"type": "boolean"},
+    "sketch": {"type": "binary", "doc_values": True},
     "useful": {"type": "boolean"},
     "rewritable": {"type": "boolean"},
     "units": {"type": "integer"},
@@ -62,8 +63,8 @@ MAPPING: Mapping[str, Any] = {
     "body": {"type": "object", "enabled": False},
 }
 # The fields of a Head, in a row of a unit.
-HEAD_FIELDS = (
-    "key unit_id repository path language kind symbol start_line end_line documented body.sketch units".split()  # noqa: SIM905
+HEAD_FIELDS = tuple(
+    "key unit_id repository path language kind symbol start_line end_line documented sketch units".split()  # noqa: SIM905
 )
 
 
@@ -123,11 +124,11 @@ def unit_row(unit: Unit, sketch: bytes, key: int, file: int, units: int) -> Docu
         "documented": bool(unit.docstring),
         "useful": unit.kind in _ANSWERING and not _is_test(unit.path),
         "rewritable": unit.kind in _ANSWERING and len(unit.text) >= _LEAST_CHARS,
+        "sketch": packed(sketch),
         "units": units,
         "body": {
             "signature": unit.signature,
             "docstring": unit.docstring,
-            "sketch": packed(sketch),
             "cuts": list(unit.cuts),
             "text": unit.text,
             "hash": _unit_hash(key, unit, packed(sketch)),
@@ -154,7 +155,7 @@ def unit_of(row: Document) -> Unit:
         where = (row["unit_id"], row["repository"], row["path"], row["language"], Kind(row["kind"]))
         said = (row["symbol"], body["signature"], body["docstring"], row["start_line"], row["end_line"])
         unit = Unit(*where, *said, body["text"], tuple(body["cuts"]))
-        whole = _unit_hash(row["key"], unit, body["sketch"]) == body["hash"]
+        whole = _unit_hash(row["key"], unit, row["sketch"]) == body["hash"]
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
@@ -177,18 +178,17 @@ def record_of(file: Document, units: Sequence[Document]) -> FileRecord:
         parsed=file["parsed"],
         redactions=file["redactions"],
         units=tuple(map(unit_of, units)),
-        sketches=tuple(unpacked(row["body"]["sketch"]) for row in units),
+        sketches=tuple(unpacked(row["sketch"]) for row in units),
     )
 
 
 def head_of(row: Document) -> Head:
-    """Return a unit's row, or its HEAD_FIELDS, as a head."""
+    """Return a unit's row, or its HEAD_FIELDS, as a head; raise IndexDamaged where one of them is not there."""
     try:
-        values = [row["body"]["sketch"] if name == "body.sketch" else row[name] for name in HEAD_FIELDS]
+        values = [row[name] for name in HEAD_FIELDS]
     except KeyError as error:
         raise IndexDamaged(f"the row of unit {row.get('unit_id')} lacks {error}; {REINDEX}") from error
-    values[10] = base64.b64decode(values[10])
-    return Head._make(values)
+    return Head._make([*values[:-2], unpacked(values[-2]), values[-1]])
 
 
 def blocks_row(unit: UnitVectors, of: Document) -> Document:
