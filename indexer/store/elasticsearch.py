@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from indexer.batching import batched
 from indexer.cluster.connection import Cluster
-from indexer.cluster.generations import Query, born, purge, seen_by, unmark
+from indexer.cluster.generations import NEVER, Query, born, purge, seen_by, unmark
 from indexer.cluster.lease import Lease
 from indexer.errors import EnvironmentFailed, IndexDamaged
 from indexer.store.cluster_access import Rows, batches
@@ -314,6 +314,7 @@ class ElasticsearchStore:
             next_rewriting=self._next_rewriting,
         )
         self._rows.refresh()
+        self._refuse_twice()
         self._rows.held()
         self._replace(head)
         with suppress(EnvironmentFailed):  # then the next publish does
@@ -459,10 +460,13 @@ class ElasticsearchStore:
         unmark(self._cluster, self._index, "key", head.generation)
         staged = self._staged()
         self._rows.delete("skipped", [row[0] for row in self._rows.columns("skipped", staged, ("key",))])
-        files = {row[0] for row in self._rows.columns("file", staged, ("key",))}
-        halves = {row[0] for row in self._rows.columns("unit", staged, ("key", "file")) if row[1] not in files}
+        files = dict(self._rows.columns("file", staged, ("key", "place")))
+        newest = set({place: key for key, place in files.items()}.values())  # who lost the lock may have staged late
+        halves = {row[0] for row in self._rows.columns("unit", staged, ("key", "file")) if row[1] not in newest}
         links = self._rows.columns("link", staged, ("key", "added"))
         self._rows.delete("link", [f"{unit}-{added}" for unit, added in links if unit in halves])
+        self._rows.delete("file", files.keys() - newest)
+        self._rows.delete("blocks", halves)
         self._rows.delete("unit", halves)
 
     def _last(self, kind: str, field: str = "key") -> int:
@@ -474,6 +478,19 @@ class ElasticsearchStore:
         for batch in batches(files):
             for kind in _OF_FILES:
                 self._rows.mark_removed(kind, [{"terms": {"file": batch}}], self._known.generation + 1)
+
+    def _refuse_twice(self) -> None:
+        """Raise EnvironmentFailed where a path would have two files: one staged by who had lost the lock."""
+        places = [row[0] for row in self._rows.columns("file", self._staged(), ("place",))]
+        twice = len(places) - len(set(places))
+        for batch in batches(places):
+            there: list[Query] = [*self._live(), {"term": {"removed": NEVER}}, {"terms": {"place": batch}}]
+            twice += self._rows.count("file", there)
+        if twice:
+            raise EnvironmentFailed(
+                f"{twice} file{'s' * (twice > 1)} would be in the index twice: another process wrote to it meanwhile; "
+                "what was published is whole, run this again to go on"
+            )
 
     def _changed_sources(self, change: SourceReport | Forgotten | None) -> tuple[SourceRow, ...]:
         """Return the sources with a change, whose files that are not indexed are written or marked as well."""

@@ -639,3 +639,24 @@ def test_a_lock_that_is_lost_in_the_midst_of_marking_ends_it(alone):
         store._rows.refresh()
         with alone.cluster.written() as client:
             assert client.count(index=store._index, query={"term": {"removed": 2}})["count"] < 600
+
+
+def test_a_file_is_never_published_twice_and_the_next_writer_keeps_the_newest(plain, alone):
+    with plain.written_store() as store, pytest.raises(IndexDamaged):
+        store.stage([record("a.py", 1), record("a.py", 2, "x")])
+    with alone.written_store() as store:
+        History(store).encode([key for _, keys in store.stage([record("a.py", 1)]) for key in keys], 0)
+        store.stage([record("a.py", 2, "x")])
+        with pytest.raises(EnvironmentFailed, match="1 file would be in the index twice"):
+            store.publish(manifest(1, 3), [], None)
+    with alone.written_store() as store:
+        assert [unit.id for _, _, unit in store.staged()] == ["a.py:0x", "a.py:1x"]
+        assert store.count_after([]) == 2
+        store.publish(manifest(1, 2), [], None)
+        store.stage([record("a.py", 1)])
+        with pytest.raises(EnvironmentFailed, match="twice"):
+            store.publish(manifest(2, 3), [], None)
+    with closing(alone.open_store()) as store:
+        assert store.faults() == []
+        assert store.statistics().blocks == 0
+        assert store.statistics().units == 2
