@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # Tells what this index has in a cluster from what others have there.
 _OWNER_FILE = "cluster.id"
+# Requests that searches of one process may have under way beside those of their own threads.
+_ASKERS = 16
 
 
 class Backends:
@@ -49,6 +52,11 @@ class Backends:
         from indexer.cluster.connection import Cluster
 
         return Cluster(self._settings)
+
+    @cached_property
+    def askers(self) -> ThreadPoolExecutor | None:
+        """Threads that ask a cluster which holds everything while others ask it too; None where it does not."""
+        return ThreadPoolExecutor(_ASKERS, "fathom-ask") if self.kind.alone else None
 
     @property
     def place(self) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from indexer.backends import Backends
 from indexer.combining import CodeWeights
@@ -38,6 +38,9 @@ _RETRY_SECONDS = 0.5
 # A publish can replace files between the reading of the manifest and the opening of what it names.
 _OPEN_TRIES = 3
 
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
+
 
 @dataclass(frozen=True)
 class View:
@@ -47,6 +50,14 @@ class View:
     manifest: Manifest
     lexical: LexicalIndex
     vectors: VectorIndex
+    askers: ThreadPoolExecutor | None = None
+
+    def at_once(self, one: Callable[[], _One], other: Callable[[], _Other]) -> tuple[_One, _Other]:
+        """Return what two calls return: asked of servers, which answer side by side, they are waited for together."""
+        if self.askers is None:
+            return one(), other()
+        waiting = self.askers.submit(other)
+        return one(), waiting.result()
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -167,7 +178,7 @@ class Index:
         if found:
             raise IndexDamaged(_words(self.place, found))
         vectors = self._backends.open_vectors(manifest)
-        return View(self.store, manifest, self._backends.open_lexical(manifest), vectors)
+        return View(self.store, manifest, self._backends.open_lexical(manifest), vectors, self._backends.askers)
 
 
 @contextmanager

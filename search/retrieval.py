@@ -159,14 +159,17 @@ def candidates(
     `weights` say whose texts are worth reading; else those that were fitted do.
     """
     first = (weights or first_look())[asked.query_class]
-    lexical = view.lexical.search({} if asked.mode is Mode.VECTOR else asked.terms, POOL, asked.allowed)
-    keys = _union(lexical.keys, _nearest(view, asked).keys)
+    wanted = {} if asked.mode is Mode.VECTOR else asked.terms
+    lexical, nearest = view.at_once(
+        lambda: view.lexical.search(wanted, POOL, asked.allowed), lambda: _nearest(view, asked)
+    )
+    keys = _union(lexical.keys, nearest.keys)
     if not len(keys) and asked.allowed is not None and not asked.query.words:
         keys = asked.allowed[:POOL]
-    found = view.store.heads(keys.tolist())
+    found, vectors = view.at_once(lambda: view.store.heads(keys.tolist()), lambda: _vectors(view, keys, asked.vector))
     heads = tuple(found.values())
     bm25 = _aligned(keys, lexical)
-    cosine, file_cosine = _cosines(view, keys, heads, asked.vector, bm25)
+    cosine, file_cosine = _cosines(vectors, heads, asked.vector, bm25)
     rarities = rarity(view, asked.said)
     return keys, Candidates(
         heads=heads,
@@ -247,13 +250,17 @@ def _aligned(keys: Keys, ranked: Ranked) -> Scores:
     return scores
 
 
+def _vectors(view: View, keys: Keys, vector: Vectors | None) -> Vectors | None:
+    """Return the vectors (n, dim) of units, to be compared with that of a query; None where none are."""
+    return None if vector is None or not len(view.vectors) or not len(keys) else view.vectors.vectors(keys)
+
+
 def _cosines(
-    view: View, keys: Keys, heads: Sequence[Head], vector: Vectors | None, bm25: Scores
+    vectors: Vectors | None, heads: Sequence[Head], vector: Vectors | None, bm25: Scores
 ) -> tuple[Scores, Scores]:
     """Return the cosines of units, and of their files as far as the pool has them: the sum of the files' vectors."""
-    if vector is None or not len(view.vectors) or not len(keys):
-        return np.zeros(len(keys)), np.zeros(len(keys))
-    vectors = view.vectors.vectors(keys)
+    if vectors is None or vector is None:
+        return np.zeros(len(heads)), np.zeros(len(heads))
     files = file_numbers(heads)
     sums = _sums(vectors, files)
     norms = np.sqrt(np.vecdot(sums, sums))
