@@ -149,6 +149,7 @@ class Lease:
         if holder is None or holder[0].get("owner") != self.owner:
             return False
         self._mark = holder[1]
+        self._until = time.monotonic() + float(holder[0]["until"]) - time.time() - _MARGIN
         return True
 
 

@@ -660,3 +660,11 @@ def test_a_file_is_never_published_twice_and_the_next_writer_keeps_the_newest(pl
         assert store.faults() == []
         assert store.statistics().blocks == 0
         assert store.statistics().units == 2
+
+
+def test_a_renewal_whose_answer_was_lost_counts(alone):
+    with leased(alone.cluster, make_store(alone.cluster, EVERYONE)) as lease:
+        lease._until = 0.0
+        assert lease._is_ours()
+        lease.refuse_lost()
+        assert lease._until < time.monotonic() + 60
