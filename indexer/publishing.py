@@ -164,7 +164,12 @@ class Publisher:
         return frozen.name, sealed
 
     def _tidy(self) -> None:
-        """Remove what neither this generation nor the one before it names of the words' files."""
+        """Remove what neither this generation nor the one before it names of the words' files.
+
+        What lies in the folder of an index that a cluster holds alone is another index's.
+        """
+        if self._backend.alone:
+            return
         keep = {WORK}
         for manifest in (self.manifest, self._previous):
             if manifest is not None:

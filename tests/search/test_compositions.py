@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from indexer.backends import Backends
 from indexer.index import Index
 from indexer.migration import migrate
-from indexer.settings import Settings
+from indexer.settings import Backend, Settings
 from search.engine import Engine
 
 pytestmark = pytest.mark.slow
@@ -86,3 +87,31 @@ def test_an_index_that_moved_answers_as_before(embedded, tmp_path, clustered, st
     again = Engine(Index.open(settings=here), stub_encoder, here)
     for text in texts:
         assert [hit.id for hit in again.search(text).hits] == [hit.id for hit in embedded.search(text).hits]
+
+
+def test_an_index_that_was_copied_into_a_cluster_is_whole_in_both_places(embedded, tmp_path, clustered, stub_encoder):
+    """And what is copied back is what was there; nothing is encoded again."""
+    folder, again = tmp_path / "index", tmp_path / "again"
+    here = Settings(index=folder, processes=1)
+    there = Settings(index=folder, processes=1, **clustered | {"backend": "elasticsearch-alone"})
+    Index.build(folder, [str(CORPUS)], settings=here, encoder=stub_encoder).close()
+    encode, stub_encoder.encode = stub_encoder.encode, None
+    moved = migrate(folder, there, stub_encoder)
+    back = migrate(
+        again,
+        here.model_copy(update={"elasticsearch_url": there.elasticsearch_url, **_named(there)}),
+        stub_encoder,
+        source=Backend.ELASTICSEARCH_ALONE,
+    )
+    stub_encoder.encode = encode
+    assert (back.documents, back.depths) == (moved.documents, moved.depths)
+    for settings in (here, there, here.model_copy(update={"index": again})):
+        engine = Engine(Index.open(settings=settings), stub_encoder, settings)
+        assert Backends(settings.index, settings).open_store().faults() == []
+        for text in _texts()[:20]:
+            wanted, found = embedded.search(text), engine.search(text)
+            assert [hit.score for hit in found.hits] == pytest.approx([hit.score for hit in wanted.hits], abs=NEAR)
+
+
+def _named(settings):
+    return {"elasticsearch_name": settings.elasticsearch_name}
