@@ -55,10 +55,10 @@ class Manifest(BaseModel):
 
     `model` is the encoder's name, `fingerprint` what tells it from others of that name. `depths` says how many of the
     `documents` units have vectors, by the depth at which they were made; `recall` is recall@10 of the vector search
-    against exact search, measured when its largest segment was built (None: it is exact, or in a cluster). `weights` are those of
-    `indexer.combining.CodeWeights` with which rewritings were combined with code. `backend` says what has which part:
-    `lexical` is a folder of `lexical_files`, or an index in the cluster, which has none; `vectors` is the index in the
-    cluster that has them, "" where they are in `segments`.
+    against exact search, measured when its largest segment was built (None: it is exact, or in a cluster). `weights`
+    are those of `indexer.combining.CodeWeights` with which rewritings were combined with code. `backend` says what has
+    which part: `lexical` is a folder of `lexical_files`, or an index in the cluster, which has none; `vectors` is the
+    index in the cluster that has them, "" where they are in `segments`.
     """
 
     model_config = ConfigDict(frozen=True)
