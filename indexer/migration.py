@@ -85,8 +85,9 @@ def _copied(folder: Path, settings: Settings, encoder: Encoder | None, report: R
         with new.written_store() as store:
             _refuse_taken(new, store, reading)
             workers = LocalWorkers(encoder, 1)
-            with closing(Pipeline(new, store, encoder, workers, report=report, weights=weights)) as pipeline:
-                pipeline.publish()  # what a run that was stopped had staged
+            for _ in ("words", "meaning"):  # what a run that was stopped had staged, and then the vectors of that
+                with closing(Pipeline(new, store, encoder, workers, report=report, weights=weights)) as pipeline:
+                    pipeline.publish()
             Copy(reading, store, encoder, weights).run(new, report)
             with store.snapshot() as moved:
                 assert moved is not None
