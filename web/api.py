@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify
 
 from indexer.errors import UsageError
-from search.service import File, Service
+from search.service import File, Service, Source
 from search.types import Answer
 from web.batches import answered
 from web.cursor import Place
@@ -16,7 +16,7 @@ from web.cursor import read as read_cursor
 from web.cursor import write as write_cursor
 from web.errors import Refused, answer_in
 from web.fields import MAX_OFFSET, FileFields, NoFields, SearchFields, SimilarFields, SuggestFields, read
-from web.guard import keyed
+from web.guard import keyed, only_here
 from web.metrics import metrics
 from web.openapi import document as openapi_document
 from web.service import service
@@ -73,9 +73,17 @@ def batch() -> Response:
 
 @api.get("/status")
 def status() -> Response:
-    """Say what the index holds."""
+    """Say what the index holds; where on the disk its folders are, this machine alone is told."""
     read(NoFields)
-    return tagged_by_content(jsonify(_service().status().model_dump()))
+    said = _service().status()
+    if not only_here(current_app):
+        said = said.model_copy(update={"sources": tuple(map(_placeless, said.sources))})
+    return tagged_by_content(jsonify(said.model_dump()))
+
+
+def _placeless(source: Source) -> Source:
+    """Return a source without its place on this machine; an address on the net is nobody's secret."""
+    return source if "://" in source.location else source.model_copy(update={"location": ""})
 
 
 @api.get("/suggest")

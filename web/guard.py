@@ -35,6 +35,12 @@ def keyed(app: Flask) -> bool:
     return guard.keys is not None
 
 
+def only_here(app: Flask) -> bool:
+    """Tell whether nobody but this machine asks an application, as far as its settings and its address say."""
+    guard: Guard = app.extensions[_EXTENSION]
+    return guard.only_here
+
+
 class Guard:
     """What the settings let in."""
 
@@ -42,6 +48,11 @@ class Guard:
         self._hosts = tuple(each.lower() for each in settings.hosts)
         self._origins = frozenset(_origin(each) for each in settings.cors)
         self.keys: Keys | None = read_keys(settings.keys) if settings.keys is not None else None
+
+    @property
+    def only_here(self) -> bool:
+        """Whether the request came in by this machine's own address, and by no other name than that."""
+        return not self._hosts and _is_loopback(request.environ["SERVER_NAME"])
 
     def admit(self) -> None:
         """Raise Refused for a request that is not to be answered."""
@@ -68,7 +79,7 @@ class Guard:
 
     def _check_host(self) -> None:
         """Refuse names that are not ours: a foreign page can give one of its own our address, and then read us."""
-        ours = self._hosts or (_LOOPBACK if _is_loopback(request.environ["SERVER_NAME"]) else ())
+        ours = self._hosts or (_LOOPBACK if self.only_here else ())
         if ours and not _is_one_of(request.host.lower(), ours):
             raise Refused(421, "foreign_host", "this server does not go by that name (see FATHOM_HOSTS)")
 

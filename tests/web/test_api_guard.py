@@ -35,6 +35,16 @@ def test_a_server_that_is_not_on_loopback(make, error):
     assert make(hosts=(".example",)).get(SEARCH, **open_to_all).status_code == 200
 
 
+def test_only_this_machine_is_told_where_its_folders_are(make):
+    def told(client, **asked):
+        return [source["location"] for source in client.get("/api/v1/status", **asked).json["sources"]]
+
+    assert all(place.startswith("/") for place in told(make()))
+    from_afar = {"environ_overrides": {"SERVER_NAME": "192.0.2.1"}, "headers": {"Host": "code.example"}}
+    assert set(told(make(), **from_afar)) == {""}
+    assert set(told(make(hosts=("localhost",)))) == {""}
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", "//", "http://["])
 def test_a_foreign_page(client, error, origin):
     for method, path in (("GET", SEARCH), ("POST", "/api/v1/search"), ("POST", "/api/v1/batch"), ("OPTIONS", SEARCH)):
