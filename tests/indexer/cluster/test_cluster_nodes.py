@@ -33,10 +33,15 @@ def _tree(folder, first, count):
     return folder
 
 
-def test_a_killed_node_costs_no_answer_and_no_unit(nodes, tmp_path, quick, stub_encoder):
+@pytest.mark.parametrize("back_end", ["elasticsearch", "elasticsearch-alone"])
+def test_a_killed_node_costs_no_answer_and_no_unit(nodes, tmp_path, quick, stub_encoder, back_end):
     tree = _tree(tmp_path / "tree", 0, _FILES)
     settings = Settings(
-        index=tmp_path / "index", processes=1, backend="elasticsearch", elasticsearch_url=tuple(nodes.urls)
+        index=tmp_path / "index",
+        processes=1,
+        backend=back_end,
+        elasticsearch_url=tuple(nodes.urls),
+        elasticsearch_name=f"nodes-{back_end}",
     )
 
     def build():
@@ -45,7 +50,8 @@ def test_a_killed_node_costs_no_answer_and_no_unit(nodes, tmp_path, quick, stub_
     engine = Engine(build(), stub_encoder, settings)
     killing = threading.Timer(1.0, nodes.nodes[1].kill)
     killing.start()
-    asked = [Wanted(f"word{number % _FILES} common", mode="lexical") for number in range(_QUERIES)]
+    mode = "hybrid" if back_end == "elasticsearch-alone" else "lexical"
+    asked = [Wanted(f"word{number % _FILES} common", mode=mode) for number in range(_QUERIES)]
     answers = list(engine.answers(asked))
     killing.join()
     for number, answer in enumerate(answers):
@@ -60,3 +66,7 @@ def test_a_killed_node_costs_no_answer_and_no_unit(nodes, tmp_path, quick, stub_
     killing.join()
     with index.view() as view:
         assert len(view.lexical.containing(["common"])) == view.manifest.documents == 2 * _FILES
+        assert len(view.vectors) == 2 * _FILES
+    assert index.store.faults() == []
+    nodes.start(nodes.nodes[2])
+    nodes.wait(3)
