@@ -5,7 +5,7 @@ Which stores those are, and whether one may be copied into the other, is not kno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -24,6 +24,8 @@ from indexer.store.interface import FileRecord, NewRewriting, SourceReport, Stor
 _FILES = 200
 
 Copied = Sequence[tuple[FileRecord, list[int]]]
+# Repository and path.
+Place = tuple[str, str]
 
 
 class Copy:
@@ -34,13 +36,16 @@ class Copy:
         self._expansion = Expansion(new, encoder, weights)
 
     def run(self, backends: Backends, report: Report) -> None:
-        """Copy file by file, publishing as they come: what is there already, of a run that was stopped, stays."""
+        """Copy file by file, publishing as they come: what a run that was stopped copied whole stays."""
         total, done = self._old.statistics().files, 0
         publisher = Publisher(backends, self._new, self._encoder, weights=self._weights)
         with closing(publisher):
             there = self._there()
             for batch in batched(self._old.records(), _FILES):
-                self._copy([each for each in batch if _place(each[0]) not in there], publisher)
+                halves = [file for file in batch if _place(file[0]) in there]
+                whole = self._whole(halves, there) if halves else set()
+                publisher.remove(there[place] for record, _ in halves if (place := _place(record)) not in whole)
+                self._copy([file for file in batch if _place(file[0]) not in whole], publisher)
                 done += len(batch)
                 report(Progress("Copying", done, total, "files"))
                 if publisher.crowded:
@@ -48,10 +53,27 @@ class Copy:
             for source in self._old.sources():
                 publisher.publish(SourceReport(source, tuple(self._old.skipped(source.name))))
 
-    def _there(self) -> set[tuple[str, str]]:
-        return {(source.name, path) for source in self._old.sources() for path in self._new.known_files(source.name)}
+    def _there(self) -> dict[Place, int]:
+        return {
+            (source.name, path): file.key
+            for source in self._old.sources()
+            for path, file in self._new.known_files(source.name).items()
+        }
+
+    def _whole(self, files: Copied, there: Mapping[Place, int]) -> set[Place]:
+        """Return which of the files that are there have all vectors, and all that was written for their units."""
+        copied = {_place(record): self._new.unit_keys([there[_place(record)]]).tolist() for record, _ in files}
+        before = _held(self._old, [key for _, keys in files for key in keys])
+        after = _held(self._new, [key for keys in copied.values() for key in keys])
+        return {
+            _place(record)
+            for record, keys in files
+            if [before.get(key) for key in keys] == [after.get(key) for key in copied[_place(record)]]
+        }
 
     def _copy(self, files: Copied, publisher: Publisher) -> None:
+        if not files:
+            return
         for source in {record.repository for record, _ in files}:
             row = self._old.source(source)
             if row is not None:
@@ -101,5 +123,12 @@ class Copy:
             publisher.add_vectors(list(units), self._expansion.vectors(list(units), originals, depth), depth)
 
 
-def _place(record: FileRecord) -> tuple[str, str]:
+def _held(store: Store, keys: Sequence[int]) -> dict[int, tuple[int | None, str | None]]:
+    """Return the depth of the vectors of units, and the generator of what was written for them; none: left out."""
+    depths = {key: each.depth for key, each in store.stored_vectors(keys).items()}
+    written = {key: each.generator for key, each in store.rewritings(keys).items()}
+    return {key: (depths.get(key), written.get(key)) for key in depths.keys() | written.keys()}
+
+
+def _place(record: FileRecord) -> Place:
     return record.repository, record.path

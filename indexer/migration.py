@@ -81,24 +81,35 @@ def _copied(folder: Path, settings: Settings, encoder: Encoder | None, report: R
         if manifest is None:
             raise IndexMissing(f"the index {old.place} is empty as yet; run `fathom index SOURCE`")
         refuse_other_model(manifest, encoder.name, encoder.fingerprint, old.place)
-        weights = CodeWeights(*manifest.weights)
-        with new.written_store() as store:
-            _refuse_taken(new, store, reading)
-            workers = LocalWorkers(encoder, 1)
-            for _ in ("words", "meaning"):  # what a run that was stopped had staged, and then the vectors of that
-                with closing(Pipeline(new, store, encoder, workers, report=report, weights=weights)) as pipeline:
-                    pipeline.publish()
-            Copy(reading, store, encoder, weights).run(new, report)
-            with store.snapshot() as moved:
-                assert moved is not None
-                return moved
+        return copy_into(new, reading, encoder, CodeWeights(*manifest.weights), report)
+
+
+def copy_into(
+    new: Backends, reading: Store, encoder: Encoder, weights: CodeWeights, report: Report = silent
+) -> Manifest:
+    """Copy what is published in a store to other back ends, or go on with that; return the generation that has it.
+
+    Raises UsageError where another index is there, or this one whole.
+    """
+    with new.written_store() as store:
+        _refuse_taken(new, store, reading)
+        workers = LocalWorkers(encoder, 1)
+        for _ in ("words", "meaning"):  # what a run that was stopped had staged, and then the vectors of that
+            with closing(Pipeline(new, store, encoder, workers, report=report, weights=weights)) as pipeline:
+                pipeline.publish()
+        Copy(reading, store, encoder, weights).run(new, report)
+        with store.snapshot() as moved:
+            assert moved is not None
+            return moved
 
 
 def _refuse_taken(backends: Backends, new: Store, old: Store) -> None:
-    """Raise UsageError for a place that has another index, or this one whole."""
+    """Raise UsageError for a place that has another index, or this one whole; a copy that was stopped goes on."""
     there = {source.name: source for source in new.sources()}
     wanted = {source.name: source for source in old.sources()}
-    if any(source.indexed_at for source in there.values()) and not there.items() < wanted.items():
+    ours = all(name in wanted and wanted[name].location == source.location for name, source in there.items())
+    whole = all(name in there and there[name].indexed_at for name, source in wanted.items() if source.indexed_at)
+    if there and (whole or not ours):
         raise UsageError(f"there is an index in {backends.place} already; remove it first, or choose another place")
 
 
