@@ -38,7 +38,8 @@ def mine_command(
 ) -> None:
     """Fetch listed packages and write pairs of question and code: train.jsonl.gz, heldout.jsonl.gz, mined.json.
 
-    What is held out also lies in `heldout/`, a set in BEIR layout for each language.
+    written.jsonl.gz has pairs of mined code with queries that were written for it. What is held out also lies in
+    `heldout/`, a set in BEIR layout for each language.
 
     Nothing of a package is run. What was fetched and mined is kept: a run that was stopped goes on where it was.
     """

@@ -22,6 +22,8 @@ _OPENINGS = ((), ("how", "to"), ("how", "do", "i"), ("function", "to"), ("code",
 _SMALL_WORDS = ("a", "an", "the", "of", "this", "that", "given", ".", ",")
 # Queries looked through for the neighbours of a seed: a sample keeps a step's cost small.
 _NEIGHBOUR_SAMPLE = 4_096
+# So many times the rows wanted are drawn, as some have the code of another: a batch has each code once.
+_SPARE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ class TrainingBatch:
     negatives: NDArray[np.int64]
 
 
+class _Languages:
+    """The rows of pairs by language, and how often each language is drawn."""
+
+    def __init__(self, pairs: Pairs, rows: NDArray[np.int64], power: float) -> None:
+        self.rows = [rows[pairs.language[rows] == number] for number in range(len(pairs.languages))]
+        shares = np.array([len(rows) for rows in self.rows], dtype=float) ** power
+        self._shares = shares / max(1.0, shares.sum())
+        self._any = len(rows) > 0
+
+    def __bool__(self) -> bool:
+        return self._any
+
+    def draw(self, random: np.random.Generator) -> int:
+        return int(random.choice(len(self.rows), p=self._shares))
+
+
 class Sampler:
     """Draws batches from pairs."""
 
@@ -54,23 +72,23 @@ class Sampler:
         self._languages = [_ids(vocabulary, _spelled(name)) for name in pairs.languages]
         self._is_small = np.zeros(1 << 16, dtype=bool)
         self._is_small[_ids(vocabulary, _SMALL_WORDS)] = True
-        self._by_language = [np.flatnonzero(pairs.language == number) for number in range(len(pairs.languages))]
-        shares = np.array([len(rows) for rows in self._by_language], dtype=float) ** recipe.language_power
-        self._shares = shares / shares.sum()
+        self._all = _Languages(pairs, np.arange(len(pairs)), recipe.language_power)
+        self._written = _Languages(pairs, np.flatnonzero(pairs.written), recipe.language_power)
 
     def batch(self, step: int, size: int, negatives: int) -> TrainingBatch:
         """Return the batch of a step: pairs of one language, so that the negatives are of it too."""
         random = np.random.default_rng([self._seed, step])
-        language = self._by_language[random.choice(len(self._by_language), p=self._shares)]
+        drawn = self._written if self._written and random.random() < self._recipe.written else self._all
+        number = drawn.draw(random)
         if random.random() < self._recipe.neighbours:
-            rows = self._neighbours(random, language, size)
+            rows = self._neighbours(random, drawn.rows[number], size)
         else:
-            rows = _draw(random, language, size)
+            rows = self._distinct(_draw(random, drawn.rows[number], _SPARE * size), size)
         queries = [self._shape_query(random, row) for row in rows]
         # As many in every batch: a processor's kernels are made once for each shape.
         documented = random.permutation(len(rows)) < round(self._recipe.documented * len(rows))
         codes = [self._shape_code(random, row, spoken) for row, spoken in zip(rows, documented, strict=True)]
-        return TrainingBatch(rows, queries, codes, documented, _draw(random, language, negatives))
+        return TrainingBatch(rows, queries, codes, documented, _draw(random, self._all.rows[number], negatives))
 
     def _neighbours(self, random: np.random.Generator, language: NDArray[np.int64], size: int) -> NDArray[np.int64]:
         """Return seeds with the pairs whose queries are nearest to theirs: the hardest negatives there are."""
@@ -81,11 +99,16 @@ class Sampler:
         near = np.argsort(-(frozen[: len(seeds)] @ frozen.T), axis=1, kind="stable")[:, :group]
         rows = np.unique(sample[near.ravel()])
         more = np.setdiff1d(sample, rows)
-        return np.concatenate([rows, random.permutation(more)])[:size]
+        return self._distinct(np.concatenate([rows, random.permutation(more)]), size)
+
+    def _distinct(self, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+        """Return the first `size` rows, of those that have the same code only the first."""
+        _, first = np.unique(self._pairs.unit[rows], return_index=True)
+        return rows[np.sort(first)[:size]]
 
     def _shape_query(self, random: np.random.Generator, row: int) -> Ids:
         ids = self._renamed(random, self._pairs.queries[row].astype(np.int32))
-        if random.random() >= self._recipe.asked:
+        if self._pairs.written[row] or random.random() >= self._recipe.asked:
             return ids
         language = self._languages[self._pairs.language[row]]
         before, after = (language, _NOTHING) if random.random() < 0.5 else (_NOTHING, language)
@@ -98,7 +121,7 @@ class Sampler:
         ids = (pairs.normals if random.random() < recipe.normal else pairs.codes)[row].astype(np.int32)
         ids = self._renamed(random, ids)
         if documented:
-            ids = np.concatenate([pairs.queries[row].astype(np.int32), ids])
+            ids = np.concatenate([pairs.documentation[row].astype(np.int32), ids])
         if random.random() < recipe.named:
             ids = np.concatenate([pairs.names[row].astype(np.int32), ids])
         return ids[: recipe.code_tokens]

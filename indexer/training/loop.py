@@ -118,6 +118,7 @@ class Run:
             queries=queries,
             frozen=self._frozen(pairs, batch.rows),
             others=self._frozen(pairs, batch.negatives),
+            answered=torch.from_numpy(pairs.unit[batch.rows][:, None] == pairs.unit[batch.negatives]).to(self.device),
             anchors=anchors[self.model.depths[-1]],
             anchored=torch.from_numpy(anchored).to(self.device),
             package=torch.from_numpy(pairs.package[batch.rows]).to(self.device),

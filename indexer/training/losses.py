@@ -21,13 +21,15 @@ class Seen:
     """A batch as the model sees it: vectors of norm 1, (n, dim) at each exit.
 
     `frozen` (n, dim) and `others` (m, dim) are the base model's query vectors of the batch and of more pairs,
-    `anchors` (k, dim) its vectors of the codes in `anchored` (k,), `package` (n,) tells which repository a pair is of.
+    `answered` (n, m) tells which of those ask for the same code, `anchors` (k, dim) are its vectors of the codes in
+    `anchored` (k,), `package` (n,) tells which repository a pair is of.
     """
 
     codes: Mapping[int, Tensor]
     queries: Mapping[int, Tensor]
     frozen: Tensor
     others: Tensor
+    answered: Tensor
     anchors: Tensor
     anchored: Tensor
     package: Tensor
@@ -37,7 +39,7 @@ def losses(seen: Seen, recipe: LossPart) -> dict[str, Tensor]:
     """Return the weighted terms; their sum is the loss."""
     deepest = max(seen.codes)
     same = _same(seen.frozen, seen.frozen, recipe.same, diagonal=True)
-    other = _same(seen.frozen, seen.others, recipe.same, diagonal=False)
+    other = _same(seen.frozen, seen.others, recipe.same, diagonal=False) | seen.answered
     total = sum(recipe.exits.values())
     terms: dict[str, Tensor] = {}
     for depth, weight in recipe.exits.items():

@@ -19,9 +19,11 @@ from indexer.training.duplicates import Seen, signature
 from indexer.training.heldout import write_sets
 from indexer.training.left_out import LeftOut
 from indexer.training.mining import Mined, Pair, normal, write_lines
+from indexer.training.written import read_written, written_pairs
 from indexer.types import Kind
 
 TRAIN, HELD_OUT, MANIFEST = "train.jsonl.gz", "heldout.jsonl.gz", "mined.json"
+WRITTEN = "written.jsonl.gz"
 HELD_OUT_SETS = "heldout"
 # So that no giant rules.
 MAX_PAIRS = 6_000
@@ -140,8 +142,9 @@ def _entry(mined: Mined, kept: Sequence[Pair], dropped: Counter[str]) -> dict[st
 
 
 def write_merged(merged: Merged, target: Path) -> None:
-    """Write the set, what was held out also as sets a language, and the manifest: last, and only of what is there."""
+    """Write the pairs, those of written queries, what was held out also as sets a language, and last the manifest."""
     write_lines(target / TRAIN, map(asdict, merged.train))
+    write_lines(target / WRITTEN, written_pairs(map(asdict, merged.train), read_written()))
     write_lines(target / HELD_OUT, map(asdict, merged.held_out))
     write_sets(map(asdict, merged.held_out), target / HELD_OUT_SETS)
     left_out: Counter[str] = Counter()

@@ -1,7 +1,8 @@
 """Training pairs as arrays: token ids of queries and codes, and the base model's vectors of the queries.
 
 `prepare` turns pair files (JSON lines: `query`, `code`, `language`, `source`, and where known `path`, `symbol`;
-or `codes`: language to code) into shards that are written once and found again by their content, so that a run
+`documentation`, where a person wrote the query for this code and it is not its documentation; or `codes`: language to
+code) into shards that are written once and found again by their content, so that a run
 that was stopped goes on and a larger set costs only what is new. No torch here.
 """
 
@@ -42,6 +43,8 @@ class Pair:
     language: str
     package: str
     name: str
+    # Empty where the query itself is the documentation.
+    documentation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +77,23 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """`queries`, `codes`, `normals` (codes in their normal form) and `names` (their headings): token ids a pair.
+    """`queries`, `codes`, `normals` (in their normal form), `names` (headings), `documentation`: token ids a pair.
 
-    `frozen` (n, dim) are the base model's query vectors, of norm 1. `language` and `package` (n,) are numbers,
-    `languages` names the first.
+    `frozen` (n, dim) are the base model's query vectors, of norm 1. `language`, `package` and `unit` (n,) are numbers,
+    `languages` names the first; pairs of one unit have the same code. `written` (n,) tells which queries were written
+    for the code and are not its documentation.
     """
 
     queries: Ragged
     codes: Ragged
     normals: Ragged
     names: Ragged
+    documentation: Ragged
     frozen: NDArray[np.float16]
     language: NDArray[np.int64]
     package: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    written: NDArray[np.bool_]
     languages: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -102,7 +109,7 @@ class Counts:
     first_broken: str = ""
 
 
-_RAGGED = ("queries", "codes", "normals", "names")
+_RAGGED = ("queries", "codes", "normals", "names", "documentation")
 
 
 def read_pairs(files: Iterable[Path], counts: Counts) -> Iterator[Pair]:
@@ -140,7 +147,8 @@ def _pairs(line: dict[str, Any]) -> Iterator[Pair]:
         return
     language = line["language"]
     name = heading(line.get("path") or "", line.get("symbol") or "")
-    yield _checked(Pair(line["query"], line["code"], _LANGUAGES.get(language, language), source, name))
+    documentation = str(line.get("documentation", ""))
+    yield _checked(Pair(line["query"], line["code"], _LANGUAGES.get(language, language), source, name, documentation))
 
 
 def _checked(pair: Pair) -> Pair:
@@ -172,7 +180,7 @@ def prepare(
     for batch in batched(read_pairs(files, counts), _SHARD):
         digest = hashlib.blake2b(identity.encode(), digest_size=10)
         for pair in batch:
-            digest.update("\0".join((pair.query, pair.code, pair.language, pair.name)).encode("utf-8", "replace"))
+            digest.update("\0".join(_content(pair)).encode("utf-8", "replace"))
         path = folder / f"{digest.hexdigest()}.npz"
         wanted.append(path.name)
         if not path.exists():
@@ -181,6 +189,11 @@ def prepare(
         report(Progress("Preparing", counts.pairs, None, "pairs"))
     _write_text(folder / "shards.json", json.dumps(wanted, indent=0))
     return counts
+
+
+def _content(pair: Pair) -> tuple[str, ...]:
+    written = (pair.documentation,) if pair.documentation else ()
+    return (pair.query, pair.code, pair.language, pair.name, *written)
 
 
 def _form(pair: Pair) -> str:
@@ -199,12 +212,14 @@ def _arrays(
         "codes": ids([pair.code for pair in batch], code_tokens),
         "normals": ids(forms, code_tokens),
         "names": ids([pair.name for pair in batch], HEADING_TOKENS),
+        "documentation": ids([pair.documentation or pair.query for pair in batch], query_tokens),
     }
     frozen: Vectors = base.encode(rows["queries"], base.depths[-1])
     arrays: dict[str, NDArray[Any]] = {
         "frozen": frozen.astype(np.float16),
         "language": np.array([pair.language for pair in batch]),
         "package": np.array([pair.package for pair in batch]),
+        "written": np.array([bool(pair.documentation) for pair in batch]),
     }
     for name, value in rows.items():
         ragged = Ragged.of(value)
@@ -244,10 +259,27 @@ def load_pairs(folder: Path) -> Pairs:
     ragged = {
         name: Ragged.joined([Ragged(shard[name], shard[f"{name}_starts"]) for shard in shards]) for name in _RAGGED
     }
-    frozen = np.concatenate([shard["frozen"] for shard in shards])
-    return Pairs(**ragged, frozen=frozen, language=language, package=package, languages=tuple(map(str, languages)))
+    return Pairs(
+        **ragged,
+        frozen=np.concatenate([shard["frozen"] for shard in shards]),
+        language=language,
+        package=package,
+        unit=_units(ragged["codes"]),
+        written=np.concatenate([shard["written"] for shard in shards]),
+        languages=tuple(map(str, languages)),
+    )
+
+
+def _units(codes: Ragged) -> NDArray[np.int64]:
+    """Return a number (n,) for each code, the same where the codes are."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(codes[row].tobytes(), row) for row in range(len(codes))], dtype=np.int64)
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    if "written" not in arrays:  # a shard of the time before queries were written: each is its code's documentation
+        arrays["documentation"], arrays["documentation_starts"] = arrays["queries"], arrays["queries_starts"]
+        arrays["written"] = np.zeros(len(arrays["frozen"]), dtype=bool)
+    return arrays

@@ -35,6 +35,7 @@ class DataPart(_Part):
     named: float = _Share
     documented: float = _Share
     asked: float = _Share
+    written: float = _Share
     renamed: float = _Share
     renamed_words: float = _Share
     neighbours: float = _Share

@@ -84,7 +84,8 @@ def fit_table(
                 group["lr"] = recipe.rate * (1 - step / total)
             codes = model(_shaped(random, pairs, batch))
             target = torch.from_numpy(queries[batch].astype(np.float32))
-            same = target @ target.T > loss.same
+            unit = torch.from_numpy(pairs.unit[batch])
+            same = (target @ target.T > loss.same) | (unit[:, None] == unit)
             same.fill_diagonal_(False)
             logits = (loss.scale * codes @ target.T).masked_fill(same, -torch.inf)
             own = torch.arange(len(batch))

@@ -17,6 +17,7 @@ from indexer.training import merging, mining, packages
 from indexer.training.duplicates import Seen, signature
 from indexer.training.left_out import OWN_PROJECTS, LeftOut, read_left_out
 from indexer.training.mining import Folders, Mined, Package, Pair, mine, read_mined, read_packages
+from indexer.training.written import code_digest
 
 ROOT = Path(__file__).parents[3]
 ADD = 'def add(first, second):\n    """Add two numbers together."""\n    # by hand\n    total = first + second\n    return total\n'
@@ -434,16 +435,22 @@ def test_no_package_and_no_heads_of_classes_rule(monkeypatch):
     assert alone.train == []
 
 
-def test_the_same_packages_give_the_same_bytes(tmp_path):
+def test_the_same_packages_give_the_same_bytes(tmp_path, monkeypatch):
     given = [pair(number) for number in range(50)]
+    queries = {code_digest(given[7].code): ("shapes area python", "how big is it")}
+    monkeypatch.setattr(merging, "read_written", lambda: queries)
     for folder, pairs in (("a", given), ("b", given[::-1])):
         merging.write_merged(
             merged(Mined(package(), pairs), Mined(package("two", held_out=True), [pair(99)])), tmp_path / folder
         )
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {"train.jsonl.gz", "heldout.jsonl.gz", "mined.json"}
+    assert names == {"train.jsonl.gz", "written.jsonl.gz", "heldout.jsonl.gz", "mined.json"}
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    with gzip.open(tmp_path / "a" / "written.jsonl.gz", "rt") as stream:
+        rows = [json.loads(line) for line in stream]
+    assert [row["query"] for row in rows] == ["shapes area python", "how big is it"]
+    assert {(row["code"], row["documentation"]) for row in rows} == {(given[7].code, given[7].query)}
     manifest = json.loads((tmp_path / "a" / "mined.json").read_text())
     assert manifest["train"] == {"pairs": 50, "languages": {"python": 50}}
     assert [(each["package"], each["version"], each["licence"]) for each in manifest["packages"]] == [

@@ -12,9 +12,11 @@ import pytest
 from indexer.errors import UsageError
 from indexer.training.batches import Sampler
 from indexer.training.heldout import CANDIDATES, QUERIES, write_sets
+from indexer.training.mining import PACKAGES
 from indexer.training.pairs import Counts, Ragged, load_pairs, prepare, read_pairs
 from indexer.training.recipe import RECIPE as SHIPPED
 from indexer.training.recipe import read_recipe
+from indexer.training.written import WRITTEN, code_digest, read_written, written_pairs
 from search.evaluation.sets import read_set
 from tests.indexer.training.tiny_base import RECIPE, WORDS, write_pairs
 from tests.stub_encoder import StubEncoder
@@ -138,6 +140,67 @@ def test_queries_are_put_as_people_ask(prepared):
     for ids, row in zip(put.queries, put.rows, strict=True):
         kept = set(pairs.queries[row].tolist()) - small
         assert kept <= set(ids.tolist()) <= {*kept, *small, 900, 901, 950, *VOCABULARY.values()}
+
+
+def _with_written(tmp_path, prepared):
+    """Prepare the pairs again, and two queries written for each of the first twenty codes."""
+    folder, files, encoder, _ = prepared
+    mined = [json.loads(line) for line in files[0].read_text().splitlines()]
+    written = {code_digest(row["code"]): (f"w1 w{at} to", f"open w{at} of text") for at, row in enumerate(mined[:20])}
+    extra = tmp_path / "written.jsonl"
+    extra.write_text("".join(json.dumps(row) + "\n" for row in written_pairs(mined, written)))
+    with ThreadPoolExecutor(1) as pool:
+        prepare([*files, extra], folder / "prepared", encoder, query_tokens=12, code_tokens=24, pool=pool)
+    return load_pairs(folder / "prepared")
+
+
+def test_written_queries_stand_beside_the_documentation_of_their_code(tmp_path, prepared):
+    pairs = _with_written(tmp_path, prepared)
+    written = np.flatnonzero(pairs.written)
+    assert len(written) == len(pairs) - 64 >= 40
+    for row in written:
+        twins = np.flatnonzero(pairs.unit == pairs.unit[row])
+        originals = [pairs.queries[twin].tolist() for twin in twins if not pairs.written[twin]]
+        assert pairs.documentation[row].tolist() in originals
+        assert pairs.queries[row].tolist() not in originals
+    for row in np.flatnonzero(~pairs.written):
+        assert pairs.documentation[row].tolist() == pairs.queries[row].tolist()
+
+
+def test_a_batch_has_each_code_once_and_written_queries_as_they_are(tmp_path, prepared):
+    pairs = _with_written(tmp_path, prepared)
+    data = _recipe(prepared[0]).data.model_copy(update={"asked": 1.0, "renamed": 0.0, "documented": 1.0, "normal": 0.0})
+    words = np.unique(pairs.codes.flat).astype(np.int64)
+
+    def batches(share):
+        sampler = Sampler(pairs, data.model_copy(update={"written": share}), 7, words, VOCABULARY)
+        return [sampler.batch(step, 8, 5) for step in range(8)]
+
+    for batch in batches(1.0):
+        assert pairs.written[batch.rows].all()
+        assert len(set(pairs.unit[batch.rows].tolist())) == len(batch.rows)
+        assert [ids.tolist() for ids in batch.queries] == [pairs.queries[row].tolist() for row in batch.rows]
+    assert any(not pairs.written[batch.rows].all() for batch in batches(0.0))
+
+
+def test_the_shipped_written_queries_read_and_leave_out_who_is_left_out():
+    found = read_written()
+    assert len(found) >= 1_800
+    assert all(len(code) == 16 and len(set(queries)) == 2 for code, queries in found.items())
+    with gzip.open(WRITTEN, "rt", encoding="utf-8") as stream:
+        sources = {json.loads(line)["source"] for line in stream}
+    mined = {each["package"] for each in json.loads(PACKAGES.read_text()) if not each.get("held_out")}
+    assert {source.split(":", 1)[1].rsplit("@", 1)[0] for source in sources} <= mined
+
+
+@pytest.mark.parametrize("line", ["not json", "[]", '{"code": "0"}', '{"code": "0", "web": "w"}'])
+def test_a_broken_line_of_written_queries_is_named(tmp_path, line):
+    path = tmp_path / "written.jsonl.gz"
+    path.write_bytes(gzip.compress(f'{{"code": "0", "web": "w", "question": "q"}}\n{line}\n'.encode()))
+    with pytest.raises(UsageError, match=r"written\.jsonl\.gz:2"):
+        read_written(path)
+    with pytest.raises(UsageError, match=r"none\.gz"):
+        read_written(tmp_path / "none.gz")
 
 
 def test_words_are_replaced_alike_everywhere(prepared):

@@ -215,14 +215,23 @@ def test_pairs_that_ask_the_same_are_no_negatives(made):
     loose = recipe.loss.model_copy(update={"repository": 0.0, "same": 0.99})
     twice = torch.cat([unit[:1], unit[:1], unit[2:]])
 
-    def contrast(frozen):
+    def contrast(frozen, answered=False):
         seen = Seen(
-            {1: twice, 3: twice}, {1: twice, 3: twice}, frozen, unit[3:], unit[:0], torch.arange(0), torch.arange(4)
+            {1: twice, 3: twice},
+            {1: twice, 3: twice},
+            frozen,
+            unit[3:],
+            torch.tensor([[answered]] + [[False]] * 3),
+            unit[:0],
+            torch.arange(0),
+            torch.arange(4),
         )
         return float(losses(seen, loose)["contrast 3"])
 
     assert contrast(twice) < contrast(unit)
-    seen = Seen(vectors, vectors, unit, unit[:0], unit[:2], torch.tensor([0, 1]), torch.tensor([0, 0, 1, 1]))
+    assert contrast(unit, answered=True) < contrast(unit)
+    nothing = torch.zeros(4, 0, dtype=torch.bool)
+    seen = Seen(vectors, vectors, unit, unit[:0], nothing, unit[:2], torch.tensor([0, 1]), torch.tensor([0, 0, 1, 1]))
     terms = losses(seen, recipe.loss)
     assert terms.keys() >= {"contrast 1", "vectors 1", "similarities 1", "contrast 3", "base", "anchor", "repository"}
     assert abs(float(terms["base"])) < 1e-6

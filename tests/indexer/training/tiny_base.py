@@ -123,6 +123,7 @@ language_power = 0.5
 normal = 0.3
 named = 0.3
 asked = 0.25
+written = 0.5
 documented = 0.2
 renamed = 0.5
 renamed_words = 0.5
