@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +47,8 @@ class Cluster:
         self._patient = self._client.options(request_timeout=_WRITE_SECONDS, retry_on_timeout=True)
         self._lock = threading.Lock()
         self._rests_until, self._why = 0.0, ""
+        # Called before each document is written; raises where this process may not write any more.
+        self.refuse: Callable[[], object] = lambda: None
 
     @contextmanager
     def asked(self) -> Iterator[Elasticsearch]:

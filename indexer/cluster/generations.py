@@ -7,7 +7,7 @@ goes while readers go on, and what it did counts when, elsewhere, the generation
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -30,18 +30,6 @@ PAGE = 10_000
 _KEEP_ALIVE = "1m"
 
 Query = Mapping[str, Any]
-Allowed = Callable[[], object]
-
-
-def _always() -> None:
-    """Allow a change."""
-
-
-def while_allowed(operations: Iterable[Query], allowed: Allowed) -> Iterator[Query]:
-    """Yield operations, each once it is known to be allowed."""
-    for each in operations:
-        allowed()
-        yield each
 
 
 def seen_by(generation: int) -> list[Query]:
@@ -88,16 +76,11 @@ def ids(client: Elasticsearch, index: str, query: Query, sort: str) -> Iterator[
         yield from (hit["_id"] for hit in page)
 
 
-def mark_removed(
-    cluster: Cluster, index: str, query: Query, sort: str, generation: int, allowed: Allowed = _always
-) -> None:
-    """Let the live documents that match be no more from a generation on; what was written must be refreshed.
-
-    `allowed` is called before each change, and raises where it must not be made any more.
-    """
+def mark_removed(cluster: Cluster, index: str, query: Query, sort: str, generation: int) -> None:
+    """Let the live documents that match be no more from a generation on; what was written must be refreshed."""
     live = {"bool": {"filter": [query, {"term": {"removed": NEVER}}]}}
     gone = {"removed": generation, "removed_at": int(time.time())}
-    _update(cluster, index, live, sort, gone, allowed)
+    _update(cluster, index, live, sort, gone)
 
 
 def restore(cluster: Cluster, index: str, sort: str, generation: int) -> None:
@@ -126,19 +109,14 @@ def purge(cluster: Cluster, index: str, sort: str, generation: int) -> None:
         _delete(cluster, index, list(ids(client, index, {"bool": {"filter": old}}, sort)))
 
 
-def _update(
-    cluster: Cluster, index: str, query: Query, sort: str, fields: Mapping[str, Any], allowed: Allowed = _always
-) -> None:
+def _update(cluster: Cluster, index: str, query: Query, sort: str, fields: Mapping[str, Any]) -> None:
     """Change fields of the documents that match until none does: pages may leave out some that sort alike."""
     while True:
         with cluster.written() as client:
             found = list(ids(client, index, query, sort))
         if not found:
             return
-        changes: Iterator[Query] = (
-            {"_op_type": "update", "_index": index, "_id": each, "doc": fields} for each in found
-        )
-        write(cluster, while_allowed(changes, allowed))
+        write(cluster, ({"_op_type": "update", "_index": index, "_id": each, "doc": fields} for each in found))
         refresh(cluster, index)
 
 

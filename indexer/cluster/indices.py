@@ -36,6 +36,10 @@ class KeptIndex:
                 "choose another with FATHOM_ELASTICSEARCH_NAME"
             )
         self._aliased = {name for name, index in found.items() if self._alias in index.get("aliases", {})}
+        for name in self._ours:  # one of before there was such a name
+            if writing_name(name) not in found[name].get("aliases", {}):
+                with cluster.written() as client:
+                    client.indices.put_alias(index=name, name=writing_name(name))
 
     def name_for(self, suffix: str) -> str:
         """Return the name of a new index."""
@@ -77,10 +81,21 @@ def create(
     }
     with cluster.written() as client:
         client.indices.create(
-            index=name, mappings={"dynamic": "strict", "_meta": mark, "properties": mapping}, settings=chosen
+            index=name,
+            mappings={"dynamic": "strict", "_meta": mark, "properties": mapping},
+            settings=chosen,
+            aliases={writing_name(name): {}},
         )
         # What is written before a copy is there would be lost with the one node that has it.
         client.options(ignore_status=408).cluster.health(index=name, wait_for_status="green", timeout=_COPIES)
+
+
+def writing_name(index: str) -> str:
+    """Return the alias that documents are written by, which has to be there: an index that someone deleted stays so.
+
+    By its own name a cluster would make it again at the next document, with a mapping that it guesses.
+    """
+    return f"{index}-writing"
 
 
 def mapping_fault(client: Elasticsearch, name: str, mapping: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.cluster.connection import Cluster
+from indexer.cluster.indices import writing_name
 from indexer.errors import EnvironmentFailed, FathomError, IndexBusy
 
 _LOCK = "lock"
@@ -121,7 +122,11 @@ class Lease:
         }
         with self._cluster.written() as client:
             answer = client.options(ignore_status=_CONFLICT, request_timeout=_ASKED).index(
-                index=self._index, id=_LOCK, document={"row": "lock", "body": body}, **condition
+                index=writing_name(self._index),
+                id=_LOCK,
+                document={"row": "lock", "body": body},
+                require_alias=True,
+                **condition,
             )
         if answer.meta.status == _CONFLICT:
             return False
@@ -160,9 +165,11 @@ def leased(cluster: Cluster, index: str, *, brief: bool = False) -> Iterator[Lea
     A `brief` holder promises to; it does not wait itself.
     """
     lease = Lease(cluster, index, brief=brief)
+    allowed, cluster.refuse = cluster.refuse, lease.refuse_lost
     try:
         yield lease
     finally:
+        cluster.refuse = allowed
         lease.release()
 
 

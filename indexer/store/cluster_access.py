@@ -12,7 +12,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from indexer.cluster.connection import Cluster
-from indexer.cluster.generations import Query, hits, mark_removed, refresh, while_allowed
+from indexer.cluster.generations import Query, hits, mark_removed, refresh
 from indexer.cluster.lease import Lease
 from indexer.cluster.writing import write
 from indexer.errors import UsageError
@@ -136,7 +136,7 @@ class Rows:
 
     def mark_removed(self, kind: str, filters: Sequence[Query], generation: int) -> None:
         """Let live rows be no more from a generation on; what was written must be refreshed."""
-        mark_removed(self.cluster, self.index, _query(kind, filters), "key", generation, self.held)
+        mark_removed(self.cluster, self.index, _query(kind, filters), "key", generation)
 
     def held(self) -> Lease:
         """Return the lease; raise EnvironmentFailed where it is lost, and UsageError where there is none."""
@@ -153,8 +153,7 @@ class Rows:
     def _change(self, operations: Iterable[Document]) -> None:
         self.held()
         self._unseen = True
-        named = ({"_index": self.index, **each} for each in operations)
-        write(self.cluster, while_allowed(named, self.held), gone_is_fine=True)
+        write(self.cluster, ({"_index": self.index, **each} for each in operations), gone_is_fine=True)
 
     def _show(self) -> None:
         if self._unseen:

@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from indexer.cluster.connection import Cluster
-from indexer.cluster.indices import KeptIndex, create, mapping_fault
+from indexer.cluster.indices import KeptIndex, create, mapping_fault, writing_name
 from indexer.errors import EnvironmentFailed, IndexDamaged, IndexIncompatible, IndexMissing
 from indexer.store.cluster_rows import MAPPING
 from indexer.store.interface import SourceRow
@@ -121,7 +121,9 @@ def write_head(client: Elasticsearch, name: str, head: Head) -> Head:
     )
     text = said.model_dump_json()
     document = {"row": "head", "body": {"said": text, "checksum": _checksum(text)}}
-    answer = client.options(ignore_status=_CONFLICT).index(index=name, id=_HEAD, document=document, **head.mark)
+    answer = client.options(ignore_status=_CONFLICT).index(
+        index=writing_name(name), id=_HEAD, document=document, require_alias=True, **head.mark
+    )
     if answer.meta.status != _CONFLICT:
         return replace(head, mark={"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]})
     there = read_head(client, name)

@@ -1,5 +1,6 @@
 """A cluster that holds all of an index goes away, refuses, or loses its writer: errors by name, nothing lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 pytest.importorskip("elasticsearch", reason="the extra `elasticsearch` is not installed")
 
 from indexer.backends import Backends
-from indexer.errors import EnvironmentFailed, ServerUnavailable
+from indexer.errors import EnvironmentFailed, IndexDamaged, ServerUnavailable
 from indexer.index import Index
 from indexer.settings import Settings
 from indexer.store.elasticsearch import ElasticsearchStore
@@ -136,6 +137,32 @@ def test_rows_that_are_refused_stop_the_publish_and_are_counted(build, settings,
         states.check_view(view)
 
 
+@pytest.mark.parametrize("kind", ["store", "lexical", "vectors"])
+def test_what_someone_deletes_meanwhile_is_not_made_again_by_the_next_document(
+    build, settings, tree, states, monkeypatch, kind
+):
+    build().close()
+    cluster = Backends(settings.index, settings).cluster
+    (name,) = cluster.indices(kind)
+    (tree / "address.py").write_text(states.text_of("address", 3))
+    stage = ElasticsearchStore.stage
+
+    def without(*arguments):
+        with cluster.written() as client:
+            client.indices.delete(index=name)
+        return stage(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ElasticsearchStore, "stage", without)
+        with pytest.raises((EnvironmentFailed, IndexDamaged), match=r"require_alias|is missing in Elasticsearch"):
+            build()
+    assert cluster.indices(kind) == []
+    with build().view() as view:
+        assert view.manifest.documents == 9
+        states.check_view(view)
+        assert view.store.faults() == []
+
+
 _WRITER = """
 import json, sys
 sys.path[:0] = sys.argv[2:]
@@ -152,8 +179,6 @@ states.update(tree.parent / "index", [states.folder_source(tree)], states.Counti
 
 
 def test_a_writer_that_is_killed_loses_nothing_and_is_followed_at_once(tmp_path, quick, clustered, monkeypatch):
-    import json
-
     chosen = {**clustered, "backend": "elasticsearch-alone"}
     monkeypatch.setattr(quick, "CHOSEN", chosen)
     tree, folder, chance = tmp_path / "tree", tmp_path / "index", quick.chances(7)

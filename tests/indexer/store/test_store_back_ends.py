@@ -18,6 +18,7 @@ pytest.importorskip("elasticsearch", reason="the extra `elasticsearch` is not in
 from indexer.backends import Backends
 from indexer.cluster.lease import Lease, leased
 from indexer.errors import EnvironmentFailed, IndexBusy, IndexDamaged, IndexIncompatible, IndexMissing, UsageError
+from indexer.lexical.interface import LexicalDocument
 from indexer.settings import Backend, Settings
 from indexer.store.cluster_head import make_store
 from indexer.store.factory import EVERYONE
@@ -616,7 +617,7 @@ def _losing(store, after):
             lease._lost = "another process took the writer lock"
         refuse()
 
-    lease.refuse_lost = lost
+    lease.refuse_lost = store._cluster.refuse = lost
 
 
 def test_a_lock_that_is_lost_in_the_midst_of_writing_ends_it(alone):
@@ -660,6 +661,38 @@ def test_a_file_is_never_published_twice_and_the_next_writer_keeps_the_newest(pl
         assert store.faults() == []
         assert store.statistics().blocks == 0
         assert store.statistics().units == 2
+
+
+def test_who_lost_the_lock_writes_no_words_and_no_vectors(alone):
+    with alone.written_store() as store:
+        words, vectors = alone.lexical_writer(None, fresh=True), alone.vector_writer(None, 2, fresh=True)
+        vectors.add(np.array([1]), np.array([[0.6, 0.8]], dtype=np.float32), 0)
+        vectors.freeze(1, np.empty(0, np.int64))
+        store._rows.held()._lost = "another process took the writer lock"
+        words.add(LexicalDocument(1, 1, "", "", "", "lost"))
+        with pytest.raises(EnvironmentFailed, match="another process took the writer lock"):
+            words.freeze(1)
+        vectors.add(np.array([2]), np.array([[0.6, 0.8]], dtype=np.float32), 0)
+        with pytest.raises(EnvironmentFailed, match="another process took the writer lock"):
+            vectors.freeze(1, np.empty(0, np.int64))
+    with alone.cluster.written() as client:
+        for name, count in ((words.name, 0), (vectors.name, 1)):
+            client.indices.refresh(index=name)
+            assert client.count(index=name)["count"] == count
+
+
+def test_a_store_that_is_laid_out_otherwise_is_refused(alone):
+    _published(alone, record("a.py", 2))
+    (name,) = alone.cluster.indices("store")
+    with alone.cluster.written() as client:
+        mappings = client.indices.get_mapping(index=name)[name]["mappings"]
+        mappings["properties"]["key"] = {"type": "text"}
+        client.indices.delete(index=name)
+        client.indices.create(index=name, mappings=mappings)
+    with pytest.raises(IndexIncompatible, match="its field key is laid out otherwise"):
+        alone.open_store()
+    with pytest.raises(IndexIncompatible, match="its field key is laid out otherwise"), alone.written_store():
+        pass
 
 
 def test_a_renewal_whose_answer_was_lost_counts(alone):
