@@ -85,8 +85,7 @@ def command(
         if wanted is not None:
             check_depth(wanted, encoder.depths)
     folders = [_found(name) for name in sets]
-    for option, given in (("--strip-docstrings", strip_docstrings), ("--rewriter", rewriter is not None)):
-        _refuse_repositories(folders if given else [], option)
+    _refuse_repositories(folders if strip_docstrings else [])
     options = {"systems": systems, "stripped": strip_docstrings, "layout": sources}
     with progress(shown=sys.stderr.isatty() and not quiet) as report:
         reports = [_measured(each, rewriter, chosen, encoder, **options, report=report) for each in folders]
@@ -146,13 +145,13 @@ def _found(name: str) -> Path:
     raise UsageError(f"there is no set {name} here {where}")
 
 
-def _refuse_repositories(folders: list[Path], option: str) -> None:
-    """Raise UsageError where an option does nothing: a package has no texts by id, and its lines stay as they are."""
+def _refuse_repositories(folders: list[Path]) -> None:
+    """Raise UsageError where --strip-docstrings does nothing: the lines of a package stay as they are."""
     from search.evaluation.sources import SOURCES
 
     for each in folders:
         if (each / SOURCES).is_file():
-            raise UsageError(f"{option} is for sets in BEIR layout; {each} is a repository set")
+            raise UsageError(f"--strip-docstrings is for sets in BEIR layout; {each} is a repository set")
 
 
 def _compared(text: str | None, systems: tuple[str, ...]) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ _FILE_FIELDS = {"repo": 0, "path": 1, "ext": 1, "lang": 2}
 def qualifying(view: View, query: Query) -> Keys | None:
     """Return the keys, ascending, of the units that a query's conditions allow; None: all."""
     allowed = _filtered(view, query.filters)
-    for phrase in query.phrases:
+    for phrase in query.demanded:
         allowed = _matching(view, phrase.pattern, _candidates(view, phrase, allowed))
     for regex in query.regexes:
         allowed = _matching(view, regex.pattern, allowed)

@@ -347,6 +347,12 @@ def _answer(
 ) -> Answer:
     manifest = view.manifest
     notes = [f"nothing here says {said!r}; {meant!r} was asked for too" for said, meant in asked.corrected]
+    if asked.query.demanded != asked.query.phrases:
+        notes.append("what a sentence quotes was taken as words; to demand it, ask for it alone or as an /expression/")
+    if asked.language and asked.rewritten.rewriting is None:
+        notes.append(
+            f"this looks like {asked.language}; names in code are English: ask in English, or for generated code"
+        )
     if manifest.complete < 1.0 and asked.mode is not Mode.LEXICAL:
         notes.append(
             f"{manifest.complete:.0%} of the units have vectors so far; the others are found by their words only"

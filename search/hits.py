@@ -37,7 +37,7 @@ def read_hits(
 
 def _lines(query: Query, unit: Unit, weights: Mapping[str, float], near: range) -> tuple[int, ...]:
     """Return the lines to show: where no word matched, the first of those that are nearest in meaning."""
-    patterns = query.required_patterns()
+    patterns = query.marked_patterns()
     found = matching_lines(unit.text, unit.start_line, frozenset(weights), terms, patterns, weights, near=near)
     return found or tuple(near[:1])
 

@@ -4,7 +4,8 @@ Nothing is looked up, ranked or encoded here. The language, for one line:
 
 - free words, in the order given. `don't`, `std::vector`, `x:int`, `--verbose`, `-1` and `-x` are words.
 - `"exact phrase"`: a double quote that opens a token; `\"` and `\\` inside. Case counts if the phrase has
-  an upper-case letter. Single quotes are ordinary characters.
+  an upper-case letter. Single quotes are ordinary characters. Within a sentence (three words outside of quotes, six
+  with those inside) it is a wish and no condition: error messages quote what is another thing each time.
 - `/regex/`, `/regex/i`: a slash that opens a token, up to the next slash, `\/` apart, which the white space
   or the end must follow. Between the two no space stands at either edge. So `/usr/bin`, `a / b` and what is
   never closed, `/foo(bar`, are words.
@@ -57,6 +58,8 @@ __all__ = (
 MAX_QUERY = 100_000
 # Each condition is verified on every candidate, so their number bounds the time of a search.
 _MAX_CONDITIONS = 64
+# Words outside of quotes, and in all, that make a sentence.
+_SENTENCE_FREE, _SENTENCE = 3, 6
 # Characters of one glob or name: so many of these, in one pattern, stay within RE2's memory.
 _MAX_VALUE = 200
 
@@ -138,8 +141,15 @@ class Query:
         texts: list[Word | Phrase] = [*self.words, *self.phrases]
         return " ".join(item.text for item in sorted(texts, key=lambda item: item.position))
 
-    def required_patterns(self) -> tuple[Pattern, ...]:
-        """Return the patterns of the phrases and regular expressions that a hit must match."""
+    @property
+    def demanded(self) -> tuple[Phrase, ...]:
+        """The phrases that a hit must hold: all, or, quoted within a sentence, none."""
+        quoted = sum(len(phrase.text.split()) for phrase in self.phrases)
+        sentence = len(self.words) >= _SENTENCE_FREE and len(self.words) + quoted >= _SENTENCE
+        return () if sentence else self.phrases
+
+    def marked_patterns(self) -> tuple[Pattern, ...]:
+        """Return the patterns of the phrases, demanded or not, and regular expressions: what is shown of a hit."""
         return _patterns(*self.phrases, *self.regexes)
 
     def excluded_patterns(self) -> tuple[Pattern, ...]:

@@ -32,6 +32,7 @@ from search.ranking.candidates import Candidates, Scores, best_first, file_numbe
 from search.ranking.model import BM25_SIGNALS, contributions, total
 from search.ranking.weights import Weights, first_look
 from search.rewriting.outcome import AS_IT_IS, Rewritten
+from search.spoken import other_language
 from search.understanding import Meant, Understanding
 
 # Candidates each index gives: the pool does not depend on the page, so pages fit together.
@@ -71,8 +72,9 @@ class Asked:
     `said` are the terms of what the query says, each with its weight; `terms` are those that BM25 is asked for: what
     they may stand for, too. `vector` (dim,) is None where none is wanted;
     `allowed` are the keys, ascending, that the conditions leave, None for all; `corrected` are the words that were
-    taken for others, as (said, meant); `word_vectors` compares words, None where no vector is wanted. `rewritten` is
-    the code that was generated for the query: it is in `terms` and `vector`, and not in `said`.
+    taken for others, as (said, meant); `language` is that of people, "" for English; `word_vectors` compares words,
+    None where no vector is wanted. `rewritten` is the code that was generated for the query: it is in `terms` and
+    `vector`, and not in `said`.
     """
 
     query: Query
@@ -83,6 +85,7 @@ class Asked:
     allowed: Keys | None
     mode: Mode
     corrected: tuple[tuple[str, str], ...] = ()
+    language: str = ""
     word_vectors: WordVectors | None = None
     rewritten: Rewritten = AS_IT_IS
 
@@ -110,11 +113,12 @@ def ask(view: View, query: Query, mode: Mode, understanding: Understanding) -> A
     query_class, said = classify(query), query_terms(query)
     written = _written(query, said)
     if mode is Mode.VECTOR or query_class is QueryClass.CODE:
-        meant = Meant({}, {})
+        meant, language = Meant({}, {}), ""
     else:
         names = query_class is QueryClass.SYMBOL or len(query.words) <= _JOINED_WORDS
         view.lexical.frequencies([*said, *written])  # what is asked for later is known then: a cluster is asked once
         meant = understanding.meant(written, names=names)
+        language = other_language(query.free_text, view.lexical.frequencies(written))
     corrected = {term: terms(name)[-1] for term, name in meant.corrected.items()}
     said = {corrected.get(term, term): weight for term, weight in said.items()}
     return Asked(
@@ -126,6 +130,7 @@ def ask(view: View, query: Query, mode: Mode, understanding: Understanding) -> A
         allowed=qualifying(view, query),
         mode=mode,
         corrected=tuple((written[term], name) for term, name in meant.corrected.items()),
+        language=language,
     )
 
 

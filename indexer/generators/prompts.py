@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from indexer.generators.interface import Request, Task
 
 # Texts written by other words are others: the version is part of a generator's name.
-VERSION = 1
+VERSION = 2
 
 # Characters of a quoted text: some 2,000 tokens, more than a function has.
 MAX_QUOTED = 8_000
@@ -36,7 +36,8 @@ _CODE_ONLY = (
 _ROLES: Mapping[Task, str] = {
     Task.EXEMPLAR: "You write the piece of code that somebody is searching for, as it would stand in a good code base."
     + _CODE_ONLY
-    + _DATA,
+    + " A search in another language than English you say first, in English, in a comment above the code; names are "
+    "English." + _DATA,
     Task.PURPOSE: "You state what a piece of code is for, so that people who have not seen it can find it. Reply with "
     "one plain sentence that begins with a verb. Say what goes in, what happens to it and what comes out; leave out "
     "how it is written." + _DATA,

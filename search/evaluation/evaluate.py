@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from indexer.encoder.interface import Encoder
@@ -15,7 +16,7 @@ from indexer.progress import Progress, Report, silent
 from indexer.settings import Settings
 from indexer.store.interface import Head
 from search.engine import Engine
-from search.evaluation.generations import Generations, generate
+from search.evaluation.generations import Generations, generate, generate_for_questions
 from search.evaluation.indexes import repository_indexes, text_index
 from search.evaluation.measures import DEPTH, Estimate, Relevance, Values, estimate, evaluate
 from search.evaluation.rewriting import ARMS, Encoded, encode, rewritten_set
@@ -82,16 +83,16 @@ def evaluate_set(
     """Measure systems on the set in `folder`; raise UsageError for what is wrong with it.
 
     `stripped` takes comments and docstrings out of the texts first; `layout` is where the sources of a repository
-    set lie, by default below the cache folder. With a `rewriter`, a set in BEIR layout is measured with what it writes
-    for queries and texts, too.
+    set lie, by default below the cache folder. With a `rewriter`, a set is measured with what it writes, too: for
+    queries and texts in BEIR layout, for the questions alone of a repository set.
     """
     found = read_set(folder)
     if isinstance(found, TextSet):
         generations = generate(found, rewriter, report=report) if rewriter else None
         return _texts(found, settings, encoder, systems, report, stripped=stripped, generations=generations)
-    if rewriter is not None:
-        raise UsageError(f"rewriting is measured on sets in BEIR layout; {folder} is a repository set")
-    return _repositories(found, layout or default_layout(folder, settings), settings, encoder, systems, report)
+    written = generate_for_questions(found, rewriter, report=report) if rewriter else None
+    where = layout or default_layout(folder, settings)
+    return _repositories(found, where, settings, encoder, systems, report, generations=written)
 
 
 def _texts(
@@ -146,9 +147,12 @@ def _repositories(
     encoder: Encoder,
     systems: Mapping[str, System],
     report: Report,
+    *,
+    generations: Generations | None,
 ) -> SetReport:
-    by_file: dict[str, dict[str, list[str]]] = {name: {} for name in systems}
-    by_lines: dict[str, dict[str, list[str]]] = {name: {} for name in systems}
+    encoded = encode(generations, encoder, settings, report) if generations is not None else None
+    by_file: dict[str, dict[str, list[str]]] = {}
+    by_lines: dict[str, dict[str, list[str]]] = {}
     line_relevance: dict[str, dict[str, int]] = {}
     units = 0
     for source, index in repository_indexes(questions, layout, settings, encoder, report=report):
@@ -156,21 +160,39 @@ def _repositories(
         line_relevance |= _units_of(index, here)
         with index.view() as view:
             units += view.manifest.documents
-        engine = Engine(index, encoder, settings)
         texts = {key: question.text for key, question in here.items()}
-        for name, system in systems.items():
+        for name, ranking in _rankings(Engine(index, encoder, settings), index, systems, encoded):
             label = f"{source.repository}, {name}"
-            ranked = {query: system.ranking(engine, text) for query, text in _counted(texts, report, label)}
-            by_file[name] |= {query: _distinct(map(file_of, heads)) for query, heads in ranked.items()}
-            by_lines[name] |= {query: [head.id for head in heads][:DEPTH] for query, heads in ranked.items()}
+            ranked = {query: ranking(query, text) for query, text in _counted(texts, report, label)}
+            files = {query: _distinct(map(file_of, heads)) for query, heads in ranked.items()}
+            by_file.setdefault(name, {}).update(files)
+            lines = {query: [head.id for head in heads][:DEPTH] for query, heads in ranked.items()}
+            by_lines.setdefault(name, {}).update(lines)
     relevance = file_relevance(questions.questions)
     judged = {
         name: Judged(by_file[name], evaluate(relevance, by_file[name]), evaluate(line_relevance, by_lines[name]))
-        for name in systems
+        for name in by_file
     }
     groups = _repository_groups(questions)
     _add_lengths(groups, encoder, {key: _answer_text(layout, each) for key, each in questions.questions.items()})
-    return SetReport(questions.name, len(questions.questions), units, judged, groups)
+    return SetReport(questions.name, len(questions.questions), units, judged, groups, generations)
+
+
+def _rankings(
+    engine: Engine, index: Index, systems: Mapping[str, System], encoded: Encoded | None
+) -> Iterator[tuple[str, Callable[[str, str], Sequence[Head]]]]:
+    """Yield each system, plain and with exemplars, as what ranks a question, given by its id and its text."""
+    for name, system in systems.items():
+        yield name, partial(_plain, engine, system)
+    if encoded is None:
+        return
+    with index.view() as view, rewritten_set(engine, view, ARMS["gar"], encoded) as rewritten:
+        for name, system in systems.items():
+            yield f"{name}+gar", partial(rewritten.ranking, system)
+
+
+def _plain(engine: Engine, system: System, _: str, text: str) -> Sequence[Head]:
+    return system.ranking(engine, text)
 
 
 def file_relevance(questions: Mapping[str, Question]) -> Relevance:

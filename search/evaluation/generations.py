@@ -14,7 +14,7 @@ from indexer.batching import batched
 from indexer.errors import UsageError
 from indexer.generators.interface import Budget, Generation, Generator, NotRecorded, OutOfTime, Request, Task, Unusable
 from indexer.progress import Progress, Report, silent
-from search.evaluation.sets import Text, TextSet
+from search.evaluation.sets import RepositorySet, Text, TextSet
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
@@ -51,9 +51,6 @@ def generate(texts: TextSet, generator: Generator, *, budget: Budget = BUDGET, r
     Raises GenerationFailed for a failure that is not of one text: a server that cannot be reached, a wrong key.
     """
 
-    def exemplar(item: tuple[str, str]) -> Generation | None:
-        return _asked(generator, Request(Task.EXEMPLAR, item[1], key=item[0]), budget)
-
     def rewriting(text: Text) -> _Written:
         purpose = _asked(generator, Request(Task.PURPOSE, text.text, key=text.id, language=text.language), budget)
         if purpose is None:
@@ -62,10 +59,29 @@ def generate(texts: TextSet, generator: Generator, *, budget: Budget = BUDGET, r
         return _Written(purpose, _asked(generator, again, budget))
 
     queries = {key: text for key, text in texts.queries.items() if key in texts.relevance}
-    exemplars = dict(zip(queries, _each(exemplar, queries.items(), len(queries), "exemplars", report), strict=True))
+    exemplars = _exemplars(queries, {}, generator, budget, report)
     count = len(texts.texts)
     written = dict(zip(texts.texts, _each(rewriting, texts.texts.values(), count, "rewritings", report), strict=True))
     return _gathered(generator.name, exemplars, written)
+
+
+def generate_for_questions(
+    questions: RepositorySet, generator: Generator, *, budget: Budget = BUDGET, report: Report = silent
+) -> Generations:
+    """Return the exemplars that a generator writes for the questions of a repository set; raise as `generate`."""
+    texts = {key: each.text for key, each in questions.questions.items()}
+    languages = {key: questions.sources[each.repository].language for key, each in questions.questions.items()}
+    return _gathered(generator.name, _exemplars(texts, languages, generator, budget, report), {})
+
+
+def _exemplars(
+    queries: Mapping[str, str], languages: Mapping[str, str], generator: Generator, budget: Budget, report: Report
+) -> dict[str, Generation | None]:
+    def exemplar(item: tuple[str, str]) -> Generation | None:
+        key, text = item
+        return _asked(generator, Request(Task.EXEMPLAR, text, key=key, language=languages.get(key, "")), budget)
+
+    return dict(zip(queries, _each(exemplar, queries.items(), len(queries), "exemplars", report), strict=True))
 
 
 def _gathered(name: str, exemplars: Mapping[str, Generation | None], written: Mapping[str, _Written]) -> Generations:

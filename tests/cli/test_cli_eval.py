@@ -195,9 +195,9 @@ def test_a_dead_endpoint_is_the_environment_s_failure(capsys, folder, tmp_path, 
     assert "sk-secret" not in said.err + said.out
 
 
-def test_a_rewriter_is_not_for_repository_sets(capsys, small_sets, tmp_path):
+def test_a_repository_set_without_recordings_is_said(capsys, small_sets, tmp_path):
     asked = small_sets.repository_set(tmp_path / "asked")
-    assert "--rewriter is for sets in BEIR layout" in refused(capsys, "--rewriter", "recorded", asked)
+    assert "holds no recorded generations" in refused(capsys, "--rewriter", "recorded", asked)
 
 
 def test_a_rewriter_s_systems_are_measured_and_can_be_compared(capfd, recorded):

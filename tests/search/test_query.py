@@ -364,7 +364,7 @@ def test_a_blank_phrase_cannot_be_compiled() -> None:
     ],
 )
 def test_regular_expressions_match_by_line_and_smart_case(text: str, subject: str, expected: bool) -> None:
-    (pattern,) = parse(text).required_patterns()
+    (pattern,) = parse(text).marked_patterns()
     assert (pattern.search(subject) is not None) is expected
 
 
@@ -375,6 +375,25 @@ def test_each_word_phrase_and_expression_has_its_pattern() -> None:
     assert query.phrases[0].pattern.search("Time\nout") is not None
     assert query.phrases[0].pattern.search("time out") is None
     assert query.regexes[0].pattern.search("xxy\nz") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "demanded"),
+    [
+        ('"exact phrase"', True),
+        ('"a whole sentence that somebody remembers word by word"', True),
+        ('handler "a whole sentence that somebody remembers"', True),
+        ('"connection reset" retry handler', True),
+        ('retry "reset" lang:go path:src kind:method sym:Pool', True),
+        ('where is "user not found" raised', False),
+        ('Expected "=" after name "birthday" got "7"', False),
+        ('Error: "title" not defined in [object Object] - 3:4', False),
+    ],
+)
+def test_what_a_sentence_quotes_is_a_wish(text: str, demanded: bool) -> None:
+    query = parse(text)
+    assert query.demanded == (query.phrases if demanded else ())
+    assert len(query.marked_patterns()) == len(query.phrases) > 0
 
 
 def test_excluded_patterns_hold_words_phrases_and_expressions() -> None:

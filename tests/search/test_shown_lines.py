@@ -55,3 +55,11 @@ def test_what_is_nearest_in_meaning_comes_before_what_only_repeats_words(engine,
 def test_without_a_word_in_common_the_nearest_part_is_where_it_starts(engine, blocks):
     (line,) = shown(engine, "zebra", mode="vector")
     assert line in [first for first, _ in blocks]
+
+
+def test_what_a_pasted_error_message_quotes_is_shown_and_not_demanded(engine):
+    answer = engine.search('Error: the "frame" of your order is not "as ordered" yet', mode="lexical")
+    assert answer.hits[0].lines == (5, 6, 7)
+    assert any("quotes was taken as words" in note for note in answer.notes)
+    demanded = engine.search('order "as ordered"', mode="lexical")
+    assert (demanded.hits, demanded.notes) == ((), ())

@@ -243,7 +243,7 @@ def test_code_comes_without_the_prose_round_it_and_tokens_are_counted(serve, pla
     made = ask(server.url, budget=Budget(20, 99))
     assert made.texts == (plays.CODE,)
     assert (made.tokens_in, made.tokens_out) == (40, 12)
-    assert made.source == "tiny (prompts 1)"
+    assert made.source == "tiny (prompts 2)"
     assert 0 < made.seconds < 20
     seen = server.seen[0]
     assert seen.path == "/v1/chat/completions"

@@ -80,7 +80,7 @@ def test_texts_are_written_and_counted(folder):
     assert made.tokens_in > 0
     assert made.tokens_in % 3 == 0
     assert 0 < made.tokens_out <= 60
-    assert made.source == local.name == f"{folder.name} (prompts 1)"
+    assert made.source == local.name == f"{folder.name} (prompts 2)"
     local.close()
 
 

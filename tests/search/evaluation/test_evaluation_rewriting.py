@@ -36,8 +36,8 @@ REWRITTEN = {"sum": ["def total(a): ..."], "max": ["def top(a): ..."], "rot": ["
 class Writer:
     """A generator that writes from tables, and fails as it is told."""
 
-    def __init__(self, failing=()):
-        self.name, self.failing, self.asked = "writer", dict(failing), []
+    def __init__(self, failing=(), exemplars=EXEMPLARS):
+        self.name, self.failing, self.asked, self.exemplars = "writer", dict(failing), [], exemplars
 
     def generate(self, request, budget):
         assert isinstance(budget, Budget)
@@ -45,7 +45,7 @@ class Writer:
         if request.key in self.failing:
             raise self.failing[request.key]
         if request.task is Task.EXEMPLAR:
-            return Generation(tuple(EXEMPLARS[request.key]), self.name, 0.1, 10, 2)
+            return Generation(tuple(self.exemplars[request.key]), self.name, 0.1, 10, 2)
         if request.task is Task.PURPOSE:
             return Generation((PURPOSES[request.key],), self.name, 0.1, 20, None)
         return Generation(tuple(REWRITTEN[request.key]), self.name)
@@ -76,10 +76,19 @@ def measured(folder, chosen, stub_encoder):
     return evaluate_set(folder, chosen, stub_encoder, rewriter=Recorded(folder))
 
 
-def test_a_repository_set_has_no_texts_to_rewrite(small_sets, chosen, stub_encoder, tmp_path):
-    asked = small_sets.repository_set(tmp_path / "asked")
-    with pytest.raises(UsageError, match=r"sets in BEIR layout; .*asked is a repository set"):
-        evaluate_set(asked, chosen, stub_encoder, rewriter=Writer())
+def test_the_questions_of_a_repository_set_are_asked_with_exemplars(small_sets, chosen, stub_encoder, tmp_path):
+    measure = ["def measure_extent(radius): ..."]
+    writer = Writer(exemplars={"k1": measure, "k2": measure, "k3": ["func Drain(left int) int"]})
+    asked, layout = small_sets.repository_set(tmp_path / "asked"), small_sets.lay_out(tmp_path / "layout")
+    report = evaluate_set(asked, chosen, stub_encoder, systems=BM25, rewriter=writer, layout=layout)
+    assert list(report.systems) == ["bm25", "bm25+gar"]
+    expected = {("k1", "python"), ("k2", "python"), ("k3", "go")}
+    assert {(task, key, language) for task, key, _, language in writer.asked} == {
+        (Task.EXEMPLAR, key, language) for key, language in expected
+    }
+    plain, helped = (report.systems[name].line_values["MRR@10"] for name in ("bm25", "bm25+gar"))
+    assert plain["k1"] < helped["k1"] == 1.0
+    assert plain["k3"] == 0.0 < helped["k3"]
 
 
 def shift_ids(path):

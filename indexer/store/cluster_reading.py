@@ -1,0 +1,249 @@
+"""Reading a store in a cluster: files, units, blocks and vectors as one published state has them.
+
+Rows never change once written: what was read of them is kept. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.batching import batched
+from indexer.cluster.generations import Query, seen_by
+from indexer.errors import IndexDamaged
+from indexer.store.cluster_access import Rows, batches
+from indexer.store.cluster_head import Head as Published
+from indexer.store.cluster_head import read_head
+from indexer.store.cluster_overview import problems, read_catalogue, read_statistics
+from indexer.store.cluster_rewritings import Rewritings
+from indexer.store.cluster_rows import (
+    HEAD_FIELDS,
+    Document,
+    blocks_of,
+    head_of,
+    record_of,
+    skipped_of,
+    text_hash,
+    unit_of,
+    vector_of,
+)
+from indexer.store.interface import (
+    Catalogue,
+    CodeRewriting,
+    FileRecord,
+    Head,
+    Keys,
+    SourceRow,
+    Statistics,
+    UnitVectors,
+    unit_vectors,
+)
+from indexer.store.manifest import REPAIR, Fault, Manifest
+from indexer.types import Block, Skipped, Unit
+
+# Heads and whole units that were read are kept, up to so many.
+_KEPT_HEADS, _KEPT_UNITS = 100_000, 2_000
+# Files whose units are listed together.
+_FILES = 200
+
+_T = TypeVar("_T")
+
+
+class ClusterReader:
+    """What is read of a store's rows; safe to share between threads."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._pinned = threading.local()
+        self._heads = _Kept[Head](_KEPT_HEADS)
+        self._units = _Kept[Unit](_KEPT_UNITS)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Manifest | None]:
+        """Pin one state; yield its manifest, or None when nothing was published yet."""
+        pinned: Published | None = getattr(self._pinned, "head", None)
+        if pinned is not None:  # then it is of the same state as the snapshot around it
+            yield pinned.manifest
+            return
+        self._pinned.head = head = self._published()
+        try:
+            yield head.manifest
+        finally:
+            self._pinned.head = None
+
+    def units(self, keys: Sequence[int]) -> dict[int, Unit]:
+        """Return whole units by key, verified; raise IndexDamaged for a row that is gone or altered."""
+        found = self._units.of(keys)
+        missing = [key for key in keys if key not in found]
+        read = {int(name): unit_of(row) for name, row in self._rows.get("unit", missing).items()} if missing else {}
+        self._units.keep(read)
+        return _in_order(keys, found | read)
+
+    def heads(self, keys: Sequence[int]) -> dict[int, Head]:
+        """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
+        found = self._heads.of(keys)
+        missing = [key for key in keys if key not in found]
+        read = {head.key: head for batch in batches(missing) for head in self._heads_where([{"terms": {"key": batch}}])}
+        self._heads.keep(read)
+        return _in_order(keys, found | read)
+
+    def key_of(self, unit_id: str) -> int | None:
+        """Return the key of a live unit by its id."""
+        filters = [*self._live(), {"term": {"unit_id": unit_id}}]
+        found = list(self._rows.columns("unit", filters, ("key",), 1))
+        return int(found[0][0]) if found else None
+
+    def siblings(self, unit_id: str) -> list[Head]:
+        """Return the units, without text, of the file that holds a live unit, in the order of their lines."""
+        live = self._live()
+        file = list(self._rows.columns("unit", [*live, {"term": {"unit_id": unit_id}}], ("file",), 1))
+        if not file:
+            return []
+        heads = self._heads_where([*live, {"term": {"file": file[0][0]}}])
+        return sorted(heads, key=lambda head: (head.start_line, head.key))
+
+    def unit_at(self, path: str, line: int, repository: str | None) -> list[int]:
+        """Return the keys of the live units that hold this line of a path."""
+        filters = [
+            *self._live(),
+            {"term": {"place": text_hash(path)}},
+            {"range": {"start_line": {"lte": line}}},
+            {"range": {"end_line": {"gte": line}}},
+        ]
+        if repository is not None:
+            filters.append({"term": {"repository": repository}})
+        return [row[0] for row in self._rows.columns("unit", filters, ("key",))]
+
+    def texts(self, keys: Keys | None = None) -> Iterator[tuple[int, str]]:
+        """Yield (key, text) of the live units, or of those named, ascending by key."""
+        if keys is None:
+            rows = self._rows.rows("unit", self._live(), fields=("key", "body.text"))
+            yield from ((row["key"], row["body"]["text"]) for row in rows)
+            return
+        for batch in batches(np.sort(keys).tolist()):
+            found = self._rows.get("unit", batch, ("body.text",))
+            yield from ((key, found[str(key)]["body"]["text"]) for key in batch if str(key) in found)
+
+    def blocks(self, keys: Sequence[int]) -> dict[int, list[tuple[Block, NDArray[np.float32]]]]:
+        """Return the blocks of units with their vectors; units without vectors are left out."""
+        found = {int(name): blocks_of(row) for name, row in self._rows.get("blocks", keys).items()}
+        names = dict.fromkeys(name for blocks in found.values() for _, name in blocks)
+        vectors = {name: vector_of(name, row) for name, row in self._rows.get("vector", names).items()}
+        if len(vectors) < len(names):
+            raise IndexDamaged(f"{len(names) - len(vectors)} vectors of blocks are not in the store; {REPAIR}")
+        return {key: [(block, vectors[name]) for block, name in found[key]] for key in sorted(found)}
+
+    def records(self) -> Iterator[tuple[FileRecord, list[int]]]:
+        """Yield every live file as it was staged, with the keys of its units."""
+        live = self._live()
+        for files in batched(self._rows.rows("file", live), _FILES):
+            of: dict[int, list[Document]] = {row["key"]: [] for row in files}
+            for row in self._rows.rows("unit", [*live, {"terms": {"file": list(of)}}]):
+                of[row["file"]].append(row)
+            for file in files:
+                yield record_of(file, of[file["key"]]), [row["key"] for row in of[file["key"]]]
+
+    def stored_vectors(self, keys: Sequence[int]) -> dict[int, UnitVectors]:
+        """Return the blocks of units with all their vectors, as they were saved; units without are left out."""
+        rows = {int(name): row for name, row in self._rows.get("blocks", keys).items()}
+        named = {
+            unit: [(row["depth"], bytes.fromhex(name)) for _, name in blocks_of(row)] for unit, row in rows.items()
+        }
+        return {unit: unit_vectors(unit, named[unit], blocks) for unit, blocks in self.blocks(list(rows)).items()}
+
+    def rewritings(self, keys: Sequence[int], *, staged: bool = False) -> dict[int, CodeRewriting]:
+        """Return what was written for those of the units that have it, verified: by this generation, or the next one.
+
+        Raises IndexDamaged for a row that is gone or altered.
+        """
+        return self._rewritings().of(keys, staged=staged)
+
+    def catalogue(self) -> Catalogue:
+        """Return every live unit by its filterable fields."""
+        return read_catalogue(self._rows, self._live())
+
+    def sources(self) -> tuple[SourceRow, ...]:
+        """Return the sources by name."""
+        return tuple(sorted(self._head().sources, key=lambda source: source.name))
+
+    def statistics(self) -> Statistics:
+        """Return counts of the published state."""
+        with self.snapshot():
+            return read_statistics(self._rows, self._live(), self.sources())
+
+    def skipped(self, repository: str | None = None) -> Iterator[Skipped]:
+        """Yield the files that are not indexed, with the reason."""
+        filters: list[Query] = self._live()
+        if repository is not None:
+            filters.append({"term": {"repository": repository}})
+        found = [skipped_of(row) for row in self._rows.rows("skipped", filters)]
+        yield from sorted(found, key=lambda entry: (entry.repository, entry.path))
+
+    def faults(self) -> list[Fault]:
+        """Verify every row; return what is wrong."""
+        with self.snapshot() as manifest:
+            return [
+                Fault(f"elasticsearch/{self._rows.index}", problem)
+                for problem in problems(self._rows, self._live(), manifest)
+            ]
+
+    # inside
+
+    def _published(self) -> Published:
+        with self._rows.asked() as client:
+            return read_head(client, self._rows.index)
+
+    def _head(self) -> Published:
+        """Return what this thread reads: what it pinned, or the newest."""
+        return getattr(self._pinned, "head", None) or self._published()
+
+    def _live(self) -> list[Query]:
+        return list(seen_by(self._head().generation))
+
+    def _rewritings(self) -> Rewritings:
+        return Rewritings(self._rows, self._head().generation)
+
+    def _heads_where(self, filters: Sequence[Query]) -> Iterator[Head]:
+        """Yield heads from columns, three times as fast as from rows; what is too long for these is in its row."""
+        for values in self._rows.columns("unit", filters, HEAD_FIELDS):
+            row = dict(zip(HEAD_FIELDS, values, strict=True))
+            if None in values:
+                row = self._rows.get("unit", [row["key"]], HEAD_FIELDS).get(str(row["key"]), {})
+            yield head_of(row)
+
+    def _units_of(self, filters: Sequence[Query]) -> Iterator[tuple[int, int, Unit]]:
+        for row in self._rows.rows("unit", filters):
+            yield row["file"], row["key"], unit_of(row)
+
+
+class _Kept(Generic[_T]):
+    """What was read of rows that never change, up to so many; safe to share between threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_key: dict[int, _T] = {}
+        self._lock = threading.Lock()
+
+    def of(self, keys: Sequence[int]) -> dict[int, _T]:
+        """Return what is kept of keys."""
+        known = self._by_key
+        return {key: known[key] for key in keys if key in known}
+
+    def keep(self, read: Mapping[int, _T]) -> None:
+        """Keep what was read, and forget all else where that is too much."""
+        with self._lock:
+            if len(self._by_key) + len(read) > self._most:
+                self._by_key = {}
+            self._by_key.update(read)
+
+
+def _in_order(keys: Sequence[int], found: Mapping[int, _T]) -> dict[int, _T]:
+    missing = sum(key not in found for key in keys)
+    if missing:
+        raise IndexDamaged(f"{missing} units that the index names are not in its store; {REPAIR}")
+    return {key: found[key] for key in keys}
