@@ -4,8 +4,7 @@ Nothing is looked up, ranked or encoded here. The language, for one line:
 
 - free words, in the order given. `don't`, `std::vector`, `x:int`, `--verbose`, `-1` and `-x` are words.
 - `"exact phrase"`: a double quote that opens a token; `\"` and `\\` inside. Case counts if the phrase has
-  an upper-case letter. Single quotes are ordinary characters. Within a sentence (three words outside of quotes, six
-  with those inside) it is a wish and no condition: error messages quote what is another thing each time.
+  an upper-case letter. Single quotes are ordinary characters.
 - `/regex/`, `/regex/i`: a slash that opens a token, up to the next slash, `\/` apart, which the white space
   or the end must follow. Between the two no space stands at either edge. So `/usr/bin`, `a / b` and what is
   never closed, `/foo(bar`, are words.
@@ -13,6 +12,8 @@ Nothing is looked up, ranked or encoded here. The language, for one line:
 - `lang: repo: path: kind: sym: ext:`, with the value directly after the colon: globs, comma lists (any of
   them), quoted values. A colon followed by a space, a second colon, "//" or a closing sign is text.
 - a backslash before a token that would be one of the above makes it a word.
+- within a sentence (three free words, six with all else) people quote, and name paths and options: there a phrase is a
+  wish and no condition, `/tmp/` a word, `-rf` between two words a word, and a quote that is never closed a character.
 
 A query is *literal*, all of it words whatever its quotes and slashes, if it has several lines or reads as
 code (`surface.is_statement`). Fields at its start are fields even then: `lang:go` and pasted code.
@@ -58,8 +59,8 @@ __all__ = (
 MAX_QUERY = 100_000
 # Each condition is verified on every candidate, so their number bounds the time of a search.
 _MAX_CONDITIONS = 64
-# Words outside of quotes, and in all, that make a sentence.
-_SENTENCE_FREE, _SENTENCE = 3, 6
+# Free words, and words in all, that make a sentence.
+_FREE_WORDS, _ALL_WORDS = 3, 6
 # Characters of one glob or name: so many of these, in one pattern, stay within RE2's memory.
 _MAX_VALUE = 200
 
@@ -70,6 +71,7 @@ _FIELD = re.compile(rf"({'|'.join(FIELDS)}):(?![\s:=,;)\]}}]|//|$)")
 _FIELD_LIKE = re.compile(r"([a-z]{3,12}):(?![\s:=,;)\]}]|//|$)")
 _VALUE = re.compile(r'(?:"((?:[^"\\]|\\.)*+)")?([^\s,]*)', re.S)
 _EXCLUDED_WORD = re.compile(r"[@#$./]?[^\W\d][\w+#.:-]")
+_PLAIN = re.compile(r"[\w.-]+")
 _ESCAPED = re.compile(r"\\([\"\\])")
 # What does not count when a query is judged to be code or not: strings, expressions and fields.
 _STRING = r'"(?:[^"\\\n]|\\.)*+"'
@@ -145,8 +147,7 @@ class Query:
     def demanded(self) -> tuple[Phrase, ...]:
         """The phrases that a hit must hold: all, or, quoted within a sentence, none."""
         quoted = sum(len(phrase.text.split()) for phrase in self.phrases)
-        sentence = len(self.words) >= _SENTENCE_FREE and len(self.words) + quoted >= _SENTENCE
-        return () if sentence else self.phrases
+        return () if _is_sentence(len(self.words), quoted) else self.phrases
 
     def marked_patterns(self) -> tuple[Pattern, ...]:
         """Return the patterns of the phrases, demanded or not, and regular expressions: what is shown of a hit."""
@@ -182,7 +183,7 @@ def parse(text: str, language_name: LanguageOf = known_language, languages: Coll
         clauses = [*filters, *(_word(match) for match in _TOKEN.finditer(text, start))]
         query = _gather(text, clauses)
         return replace(_resolved(query, language_name, languages), literal=bool(query.words))
-    query = _gather(text, [*filters, *_clauses(text, start)])
+    query = _gather(text, [*filters, *_with_words(text, list(_clauses(text, start)))])
     for regex in (*query.regexes, *query.excluded_regexes):
         _ = regex.pattern  # refuses one that RE2 cannot use
     return _resolved(query, language_name, languages)
@@ -240,6 +241,36 @@ def _clauses(text: str, at: int) -> Iterator[_Clause]:
         at = clause.end
 
 
+def _is_sentence(free: int, others: int) -> bool:
+    return free >= _FREE_WORDS and free + others >= _ALL_WORDS
+
+
+def _with_words(text: str, clauses: list[_Clause]) -> list[_Clause]:
+    """Return what a query says, in which a sentence has its paths and options as words."""
+    free = [clause.item.position for clause in clauses if isinstance(clause.item, Word) and not clause.excluded]
+    others = sum(_length(clause.item) for clause in clauses) - len(free)
+    if not _is_sentence(len(free), others):
+        return clauses
+    return [
+        replace(clause, item=Word(text[clause.item.position : clause.end], clause.item.position), excluded=False)
+        if _is_path(clause) or (_is_option(clause) and free[0] < clause.item.position < free[-1])
+        else clause
+        for clause in clauses
+    ]
+
+
+def _length(item: Item) -> int:
+    return len(item.text.split()) if isinstance(item, Phrase) else not isinstance(item, FieldFilter)
+
+
+def _is_path(clause: _Clause) -> bool:
+    return isinstance(clause.item, Regex) and not clause.excluded and bool(_PLAIN.fullmatch(clause.item.source))
+
+
+def _is_option(clause: _Clause) -> bool:
+    return isinstance(clause.item, Word) and clause.excluded
+
+
 def _read(text: str, token: re.Match[str]) -> _Clause:
     at = token.start()
     if at and not text[at - 1].isspace():
@@ -258,6 +289,10 @@ def _read_phrase(text: str, at: int) -> _Clause | None:
     if not text.startswith('"', at):
         return None
     match = _PHRASE.match(text, at)
+    if match is None and len(text.split()) >= _ALL_WORDS:
+        token = _TOKEN.match(text, at)
+        assert token is not None
+        return _word(token)
     if match is None:
         message = f'the quote at column {at + 1} is never closed; write \\" to search for the character'
         raise QueryError(message, at)

@@ -396,6 +396,41 @@ def test_what_a_sentence_quotes_is_a_wish(text: str, demanded: bool) -> None:
     assert len(query.marked_patterns()) == len(query.phrases) > 0
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("what happens to repeated -Dkey=val settings here", "-Dkey=val"),
+        ("copy all files that match to /tmp/ and back", "/tmp/"),
+        ("what is written to the folder /var/", "/var/"),
+        ('why does it say Unexpected "end of input here', '"end'),
+    ],
+)
+def test_a_sentence_has_paths_options_and_open_quotes_as_words(text: str, word: str) -> None:
+    query = parse(text)
+    assert word in [each.text for each in query.words]
+    assert (query.phrases, query.regexes, query.excluded_words) == ((), (), ())
+    assert query.free_text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "excluded"),
+    [
+        ("where are the retries of requests delayed -test", ("test",)),
+        ("-test where are the retries of requests delayed", ("test",)),
+        ("parse json -test lang:go", ("test",)),
+        ("parse -test json path:src repo:shop kind:method sym:Pool ext:py", ("test",)),
+    ],
+)
+def test_before_and_after_a_sentence_exclusions_are_exclusions(text: str, excluded: tuple[str, ...]) -> None:
+    assert tuple(each.text for each in parse(text).excluded_words) == excluded
+
+
+def test_an_expression_is_one_within_a_sentence_too() -> None:
+    assert [each.source for each in parse(r"where is the answer of /def\s+answer/ used later").regexes] == [
+        r"def\s+answer"
+    ]
+
+
 def test_excluded_patterns_hold_words_phrases_and_expressions() -> None:
     patterns = parse('x -mock -"a b" -/c+d/').excluded_patterns()
     assert [bool(p.search("a Mock here")) for p in patterns] == [True, False, False]
