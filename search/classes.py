@@ -85,6 +85,11 @@ def has_shape(token: str) -> bool:
     return _SHAPE.search(token) is not None and _NOT_A_NAME.fullmatch(token) is None
 
 
+# How a failure is reported: the name of an error before a colon, or its trace. What follows quotes values and calls.
+_FAILURE = re.compile(
+    r"\s*(?:Traceback \(most recent|thread '[^'\n]*' panicked|panic: |Exception in thread"
+    r"|(?:Uncaught )?[\w.:$]*(?:Error|Exception)(?:\s?\[[^\]\n]*\]|\s\([^)\n]*\))?: )"
+)
 # So many kinds of marks at once are code whatever its comments say.
 _CERTAIN = 5
 
@@ -95,6 +100,8 @@ def _is_code(text: str, tokens: list[str]) -> bool:
     A statement may have as many plain words as other tokens (names, comments), a single mark half
     as many: prose that mentions code has more.
     """
+    if _FAILURE.match(text):
+        return False
     marks = code_marks(text)
     if not marks - {"opener", "receiver", "tag"}:
         return "tag" in marks and text.startswith("<")

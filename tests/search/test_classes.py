@@ -148,6 +148,26 @@ def test_there_are_enough_examples() -> None:
     assert len(examples()) >= 90
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("ValueError: Invalid fields for <UserSchema(many=False)>: {'pasword'}.", QueryClass.LANGUAGE),
+        ("urllib3.exceptions.MaxRetryError: HTTPConnectionPool(host='a', port=80): refused", QueryClass.LANGUAGE),
+        ("SyntaxError[ @/shop/cart.mjs ]: Unexpected token '}'", QueryClass.LANGUAGE),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    f(x)[0] = {1: 2}',
+            QueryClass.LANGUAGE,
+        ),
+        ("thread 'main' panicked at src/main.rs:12: called `Result::unwrap()`: {x}", QueryClass.LANGUAGE),
+        ("except ValueError: return {}", QueryClass.CODE),
+        ("raise ValueError('no ' + name) from error", QueryClass.CODE),
+        ("class ParseError(Exception): pass", QueryClass.CODE),
+    ],
+)
+def test_a_reported_failure_is_language_whatever_it_quotes(text: str, label: QueryClass) -> None:
+    assert classify(parse(text)) is label
+
+
 def test_several_lines_are_code_or_prose_by_what_they_say() -> None:
     assert classify(parse("def add(a, b):\n    return a + b")) is QueryClass.CODE
     assert classify(parse("My server drops connections.\nHow do I keep them open?")) is QueryClass.LANGUAGE
