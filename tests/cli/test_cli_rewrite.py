@@ -103,7 +103,7 @@ def test_a_dry_run_sends_nothing_and_says_what_is_not_known(fathom, serve, plays
     server = serve(plays.writes)
     code, out, err = fathom("--dry-run", server=server)
     assert (code, out, server.seen) == (0, "", [])
-    assert f"{UNITS} units to write for, by tiny (prompts 1): about" in err
+    assert f"{UNITS} units to write for, by tiny (prompts 2): about" in err
     assert f"their code is sent to {server.url}" in err
     assert "cost" not in err
     assert "how long it takes is not known" in err
@@ -130,7 +130,7 @@ def test_it_is_written_found_and_done(fathom, index, serve, plays, monkeypatch, 
     assert json.loads(capsys.readouterr().out)["hits"][0]["purpose"] == "Purrs at whatever is named peak7."
     code, _, err = fathom("--yes", server=server)
     assert (code, len(server.seen)) == (0, 2 * UNITS)
-    assert "tiny (prompts 1) has written for all units that are worth it" in err
+    assert "tiny (prompts 2) has written for all units that are worth it" in err
     assert run(["check", "--index", str(index)]) == 0
 
 

@@ -61,7 +61,7 @@ def test_a_dead_generator_is_said_and_the_query_is_asked(search, capsys):
 def test_an_explanation_shows_the_code(search, serve, plays, capsys):
     assert run(search("--explain", "--rewrite-ms", "20000", url=serve(plays.good).url)) == 0
     out = capsys.readouterr().out
-    assert "asked with code of tiny (prompts 1), which came after" in out
+    assert "asked with code of tiny (prompts 2), which came after" in out
     assert "    def largest(values):" in out
 
 

@@ -119,7 +119,7 @@ def test_the_answer_is_asked_with_what_was_written(make, serve, plays):
     assert answer.notes == answer.faults == ()
     written = answer.model_dump()["rewriting"]
     assert written == {
-        "generator": "tiny (prompts 1)",
+        "generator": "tiny (prompts 2)",
         "exemplars": (plays.CODE,),
         "ms": written["ms"],
         "cached": False,
