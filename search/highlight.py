@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from search.query import Pattern
 
@@ -24,7 +24,7 @@ def matching_lines(
     text: str,
     start_line: int,
     terms: frozenset[str],
-    line_terms: Callable[[str], Iterable[str]],
+    terms_by_line: Callable[[str, frozenset[str]], Sequence[frozenset[str]]],
     patterns: Sequence[Pattern] = (),
     weights: Mapping[str, float] | None = None,
     limit: int = MAX_LINES,
@@ -32,13 +32,13 @@ def matching_lines(
 ) -> tuple[int, ...]:
     """Return the numbers of the lines that match, ascending; `start_line` is the first line's number.
 
-    If a pattern matches, every line that any match touches, without limit. Otherwise at most
-    `limit` lines with the most distinct query terms, each counting its weight (1 where `weights`
-    has none), those whose numbers are in `near` half as much again, earlier lines first among equals. Lines end at a
-    line feed only.
+    If a pattern matches, every line that any match touches, without limit. Otherwise at most `limit` lines with the
+    most distinct query terms, each counting its weight (1 where `weights` has none), those whose numbers are in `near`
+    half as much again, earlier lines first among equals. Lines end at a line feed only. `terms_by_line` returns, for
+    each line of a text, which of the terms it holds.
     """
     first = range(near.start - start_line, near.stop - start_line)
-    hit = _pattern_lines(text, patterns) or _term_lines(text, terms, line_terms, weights or {}, limit, first)
+    hit = _pattern_lines(text, patterns) or _term_lines(text, terms, terms_by_line, weights or {}, limit, first)
     return tuple(start_line + line for line in sorted(hit))
 
 
@@ -62,15 +62,14 @@ def _line_of(offset: int, ends: list[int]) -> int:
 def _term_lines(
     text: str,
     terms: frozenset[str],
-    line_terms: Callable[[str], Iterable[str]],
+    terms_by_line: Callable[[str, frozenset[str]], Sequence[frozenset[str]]],
     weights: Mapping[str, float],
     limit: int,
     near: range,
 ) -> list[int]:
     if not terms:
         return []
-    found = [terms.intersection(line_terms(line)) for line in text.split("\n")]
-    scores = [_score(each, weights) if each else 0.0 for each in found]
+    scores = [_score(each, weights) if each else 0.0 for each in terms_by_line(text, terms)]
     scores = [score * _NEAR if line in near else score for line, score in enumerate(scores)]
     least = max(scores) * _SHARE_OF_BEST
     ranked = sorted((-score, line) for line, score in enumerate(scores) if score > 0 and score >= least)

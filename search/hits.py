@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from indexer.encoder.interface import Vectors
 from indexer.index import View
-from indexer.lexical.tokens import terms
+from indexer.lexical.tokens import terms_by_line
 from indexer.types import Block, Unit
 from search.highlight import matching_lines
 from search.query import Query
@@ -21,11 +21,10 @@ def read_hits(
     view: View, asked: Asked, pool: Pool, keys: Sequence[int], offset: int, like: Mapping[int, tuple[str, ...]]
 ) -> tuple[Hit, ...]:
     """Return the hits of `keys`, which follow `offset` others; `like` has the ids of the units like some of them."""
-    units = view.store.units(keys)
+    units, nearest = view.at_once(lambda: view.store.units(keys), lambda: _nearest_lines(view, keys, asked.vector))
     purposes = {key: written.purpose for key, written in view.rewritings(keys).items()}
     places = {key: place for place, key in enumerate(pool.keys.tolist())}
     weights = rarity(view, asked.said)
-    nearest = _nearest_lines(view, keys, asked.vector)
     hits = []
     for rank, key in enumerate(keys, offset + 1):
         place = places.get(key)
@@ -38,7 +37,7 @@ def read_hits(
 def _lines(query: Query, unit: Unit, weights: Mapping[str, float], near: range) -> tuple[int, ...]:
     """Return the lines to show: where no word matched, the first of those that are nearest in meaning."""
     patterns = query.marked_patterns()
-    found = matching_lines(unit.text, unit.start_line, frozenset(weights), terms, patterns, weights, near=near)
+    found = matching_lines(unit.text, unit.start_line, frozenset(weights), terms_by_line, patterns, weights, near=near)
     return found or tuple(near[:1])
 
 

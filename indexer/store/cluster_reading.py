@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from indexer.store.cluster_rows import (
     skipped_of,
     text_hash,
     unit_of,
+    unpacked_head,
     vector_of,
 )
 from indexer.store.interface import (
@@ -43,11 +44,14 @@ from indexer.store.interface import (
     UnitVectors,
     unit_vectors,
 )
+from indexer.store.kept import Kept
 from indexer.store.manifest import REPAIR, Fault, Manifest
 from indexer.types import Block, Skipped, Unit
 
-# Heads and whole units that were read are kept, up to so many.
-_KEPT_HEADS, _KEPT_UNITS = 100_000, 2_000
+# Heads, texts and whole units that were read are kept, up to so many.
+_KEPT_HEADS, _KEPT_TEXTS, _KEPT_UNITS = 100_000, 10_000, 2_000
+# Texts read at once for a query; whoever reads more reads all of them, to look through.
+_KEPT_AT_ONCE = 100
 # Files whose units are listed together.
 _FILES = 200
 
@@ -60,8 +64,9 @@ class ClusterReader:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._pinned = threading.local()
-        self._heads = _Kept[Head](_KEPT_HEADS)
-        self._units = _Kept[Unit](_KEPT_UNITS)
+        self._heads = Kept[Head](_KEPT_HEADS)
+        self._texts = Kept[str](_KEPT_TEXTS)
+        self._units = Kept[Unit](_KEPT_UNITS)
 
     @contextmanager
     def snapshot(self) -> Iterator[Manifest | None]:
@@ -126,8 +131,14 @@ class ClusterReader:
             yield from ((row["key"], row["body"]["text"]) for row in rows)
             return
         for batch in batches(np.sort(keys).tolist()):
-            found = self._rows.get("unit", batch, ("body.text",))
-            yield from ((key, found[str(key)]["body"]["text"]) for key in batch if str(key) in found)
+            found = self._texts.of(batch)
+            missing = [key for key in batch if key not in found]
+            fetched = self._rows.get("unit", missing, ("body.text",))
+            read = {int(name): str(row["body"]["text"]) for name, row in fetched.items()}
+            if len(read) <= _KEPT_AT_ONCE:
+                self._texts.keep(read)
+            found |= read
+            yield from ((key, found[key]) for key in batch if key in found)
 
     def blocks(self, keys: Sequence[int]) -> dict[int, list[tuple[Block, NDArray[np.float32]]]]:
         """Return the blocks of units with their vectors; units without vectors are left out."""
@@ -209,37 +220,16 @@ class ClusterReader:
         return Rewritings(self._rows, self._head().generation)
 
     def _heads_where(self, filters: Sequence[Query]) -> Iterator[Head]:
-        """Yield heads from columns, three times as fast as from rows; what is too long for these is in its row."""
-        for values in self._rows.columns("unit", filters, HEAD_FIELDS):
-            row = dict(zip(HEAD_FIELDS, values, strict=True))
-            if None in values:
-                row = self._rows.get("unit", [row["key"]], HEAD_FIELDS).get(str(row["key"]), {})
-            yield head_of(row)
+        """Yield heads from their column, and those that are too long for it from their rows."""
+        for key, head in self._rows.columns("unit", filters, ("key", "head")):
+            if head is None:
+                yield head_of(self._rows.get("unit", [key], HEAD_FIELDS).get(str(key), {}))
+            else:
+                yield unpacked_head(head)
 
     def _units_of(self, filters: Sequence[Query]) -> Iterator[tuple[int, int, Unit]]:
         for row in self._rows.rows("unit", filters):
             yield row["file"], row["key"], unit_of(row)
-
-
-class _Kept(Generic[_T]):
-    """What was read of rows that never change, up to so many; safe to share between threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._by_key: dict[int, _T] = {}
-        self._lock = threading.Lock()
-
-    def of(self, keys: Sequence[int]) -> dict[int, _T]:
-        """Return what is kept of keys."""
-        known = self._by_key
-        return {key: known[key] for key in keys if key in known}
-
-    def keep(self, read: Mapping[int, _T]) -> None:
-        """Keep what was read, and forget all else where that is too much."""
-        with self._lock:
-            if len(self._by_key) + len(read) > self._most:
-                self._by_key = {}
-            self._by_key.update(read)
 
 
 def _in_order(keys: Sequence[int], found: Mapping[int, _T]) -> dict[int, _T]:

@@ -25,6 +25,7 @@ Document = dict[str, Any]
 
 # Fields take no more than 32,766 bytes; what is longer is read from the row itself.
 LONGEST_FIELD = 8_000
+_LONGEST_HEAD = 32_000
 # Shorter units say all there is to say: a getter, a constant.
 _LEAST_CHARS = 24
 _ANSWERING = (Kind.FUNCTION, Kind.METHOD, Kind.CLASS)
@@ -59,6 +60,8 @@ MAPPING: Mapping[str, Any] = {
     "text_hash": {"type": "keyword"},
     "generator": _WORD,
     "rewriting": {"type": "long"},
+    # A unit's HEAD_FIELDS in one: hundreds of units are read with every query, and each field of each costs time.
+    "head": {"type": "binary", "doc_values": True},
     **GENERATIONS,
     "body": {"type": "object", "enabled": False},
 }
@@ -108,7 +111,7 @@ def file_row(record: FileRecord, key: int) -> Document:
 
 def unit_row(unit: Unit, sketch: bytes, key: int, file: int, units: int) -> Document:
     """Return the row of one of a file's `units` units."""
-    return {
+    row: Document = {
         "row": "unit",
         "key": key,
         "file": file,
@@ -134,6 +137,8 @@ def unit_row(unit: Unit, sketch: bytes, key: int, file: int, units: int) -> Docu
             "hash": _unit_hash(key, unit, packed(sketch)),
         },
     }
+    head = json.dumps([row[name] for name in HEAD_FIELDS]).encode()
+    return row if len(head) > _LONGEST_HEAD else {**row, "head": packed(head)}
 
 
 def _is_test(path: str) -> bool:
@@ -182,8 +187,17 @@ def record_of(file: Document, units: Sequence[Document]) -> FileRecord:
     )
 
 
+def unpacked_head(text: str) -> Head:
+    """Return the `head` of a unit's row; raise IndexDamaged where it is none."""
+    try:
+        *values, sketch, units = json.loads(unpacked(text))
+        return Head._make([*values, unpacked(sketch), units])
+    except (ValueError, TypeError) as error:
+        raise IndexDamaged(f"the row of a unit is damaged: {error}; {REINDEX}") from error
+
+
 def head_of(row: Document) -> Head:
-    """Return a unit's row, or its HEAD_FIELDS, as a head; raise IndexDamaged where one of them is not there."""
+    """Return the HEAD_FIELDS of a unit's row as a head; raise IndexDamaged where one of them is not there."""
     try:
         values = [row[name] for name in HEAD_FIELDS]
     except KeyError as error:

@@ -33,6 +33,7 @@ from indexer.store.interface import (
     UnitVectors,
     unit_vectors,
 )
+from indexer.store.kept import Kept
 from indexer.store.manifest import REINDEX, REPAIR, Fault, Manifest, read_manifest
 from indexer.store.overview import altered, miscounted, read_catalogue, read_sources, read_statistics
 from indexer.store.rewritings import (
@@ -64,6 +65,8 @@ from indexer.types import Block, Skipped, Unit
 
 # Keys a statement: below SQLite's default limit of variables.
 _BATCH = 500
+# Heads that were read are kept, up to so many: some 30 MB.
+_KEPT_HEADS = 50_000
 # Units without vectors of a depth or more, and those that answer most questions.
 _SHALLOWER = "NOT EXISTS (SELECT 1 FROM blocks b WHERE b.unit_key = u.unit_key AND b.ordinal = 0 AND b.depth >= ?)"
 _USEFUL = (
@@ -83,6 +86,7 @@ class SqliteStore:
         self._path = folder / STORE_FILE
         self._connections = Connections(folder)
         self._connections.get()
+        self._heads = Kept[Head](_KEPT_HEADS)
 
     def close(self) -> None:
         """Free the connection of the calling thread."""
@@ -111,7 +115,14 @@ class SqliteStore:
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
-        return {key: Head._make(row) for key, row in self._by_key(HEAD_COLUMNS, keys).items()}
+        known = self._heads.of(keys)
+        missing = [key for key in keys if key not in known]
+        if not missing:
+            return known
+        read = {key: Head._make(row) for key, row in self._by_key(HEAD_COLUMNS, missing).items()}
+        self._heads.keep(read)
+        known |= read
+        return {key: known[key] for key in keys}
 
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""

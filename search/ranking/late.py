@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from indexer.lexical.tokens import words
 from search.ranking.candidates import Candidates, Scores
 
 
@@ -14,7 +13,7 @@ def signal(candidates: Candidates) -> Scores:
     asked, seeds = candidates.words, candidates.seeds
     if candidates.word_vectors is None or not asked or not seeds:
         return np.zeros(len(candidates.heads))
-    nearest = candidates.word_vectors.nearest(list(asked), [words(text) for text in seeds.values()])
+    nearest = candidates.word_vectors.nearest(list(asked), list(seeds.values()))
     weights = np.fromiter(asked.values(), np.float64, len(asked))
     found = nearest @ weights / max(weights.sum(), 1e-9)
     scores = np.full(len(candidates.heads), found.min())

@@ -11,12 +11,16 @@ from search.query import compile_phrase, compile_regex
 TEXT = "def retry(times):\n    # wait, then retry\n    sleep(times)\n\n    return None"
 
 
+def terms_by_line(text: str, wanted: frozenset[str]) -> list[frozenset[str]]:
+    return [wanted.intersection(terms_of(line)) for line in text.split("\n")]
+
+
 def terms_of(line: str) -> Iterable[str]:
     return "".join(c if c.isalnum() else " " for c in line.lower()).split()
 
 
 def lines(text: str, terms: str = "", **options: object) -> tuple[int, ...]:
-    return matching_lines(text, 10, frozenset(terms.split()), terms_of, **options)  # type: ignore[arg-type]
+    return matching_lines(text, 10, frozenset(terms.split()), terms_by_line, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\n\n", "no such word"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.lexical.tokens import MAX_WORD, index_terms, terms, words
+from indexer.lexical.tokens import MAX_WORD, index_terms, terms, terms_by_line, words
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,9 @@ def test_words_are_as_written(text):
 @given(st.text(st.characters(max_codepoint=127), max_size=80) | st.text(max_size=20))
 def test_words_are_runs_of_word_characters(text):
     assert words(text) == re.findall(r"\w+", text)
+
+
+@given(st.text(st.sampled_from("ab_AB1 .\n\r\x85é"), max_size=60), st.sets(st.sampled_from(["a", "b", "ab", "é", "1"])))
+def test_terms_by_line_are_those_of_each_line_that_are_wanted(text, wanted):
+    expected = [wanted.intersection(terms(line)) for line in text.split("\n")]
+    assert terms_by_line(text, frozenset(wanted)) == expected

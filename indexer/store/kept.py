@@ -1,0 +1,32 @@
+"""What was read of rows that never change, kept in memory: much of what one query looks at the next one does, too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Kept(Generic[_T]):
+    """What was read, by key, up to so many; safe to share between threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_key: dict[int, _T] = {}
+        self._lock = threading.Lock()
+
+    def of(self, keys: Sequence[int]) -> dict[int, _T]:
+        """Return what is kept of keys."""
+        known = self._by_key
+        return {key: known[key] for key in keys if key in known}
+
+    def keep(self, read: Mapping[int, _T]) -> None:
+        """Keep what was read; where that is too much, forget the half that was read first."""
+        with self._lock:
+            if len(self._by_key) + len(read) > self._most:
+                # A new dictionary: who reads the old one goes on with it.
+                self._by_key = dict(islice(self._by_key.items(), (len(self._by_key) + 1) // 2, None))
+            self._by_key.update(read)
