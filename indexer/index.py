@@ -168,7 +168,7 @@ class Index:
 
     def _opened(self, manifest: Manifest) -> View:
         with self._lock:
-            if self._view is None or self._view.manifest.generation != manifest.generation:
+            if self._view is None or self._view.manifest != manifest:
                 self._view = self._open(manifest)
             return self._view
 

@@ -17,6 +17,7 @@ from indexer.errors import IndexBuilding, IndexMissing, UsageError
 from indexer.generators.counting import estimate_tokens
 from indexer.index import Index, View, load_encoder
 from indexer.settings import Settings
+from indexer.store.manifest import Manifest
 from indexer.watch_status import WatcherStatus, watchers
 from search.batch import BatchQuery, batched
 from search.engine import Engine
@@ -167,7 +168,7 @@ class Service:
         self._lock = threading.Lock()
         self._index, self._encoder = index, encoder
         self._engine: Engine | None = None
-        self._names: tuple[int, tuple[tuple[str, str, str], ...]] | None = None
+        self._names: tuple[Manifest, tuple[tuple[str, str, str], ...]] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -301,12 +302,12 @@ class Service:
         """Return every symbol's last part and every path: (lower-cased, as written, kind), read once a generation."""
 
         def read(view: View) -> tuple[tuple[str, str, str], ...]:
-            if self._names is None or self._names[0] != view.manifest.generation:
+            if self._names is None or self._names[0] != view.manifest:
                 symbols = {symbol.rpartition(".")[2] for symbol in view.catalogue.symbols} - {""}
                 paths = {path for _, path, _ in view.catalogue.files}
                 named = [(name.lower(), name, "symbol") for name in symbols]
                 named += [(path.lower(), path, "path") for path in paths]
-                self._names = view.manifest.generation, tuple(named)
+                self._names = view.manifest, tuple(named)
             return self._names[1]
 
         return self._read(read)

@@ -34,12 +34,14 @@ class _Said(BaseModel):
     next_unit: int = 1
     next_rewriting: int = 1
     writer: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """What is published: the manifest, the sources, the keys that are free, and who wrote it last.
 
+    `store` is chosen when the store is made: it tells it from one of the same name that was deleted.
     `mark` is the version of the document that says so, empty where there is none as yet.
     """
 
@@ -49,6 +51,7 @@ class Head:
     next_unit: int = 1
     next_rewriting: int = 1
     writer: str = ""
+    store: str = ""
     mark: Mapping[str, Any] = field(default_factory=lambda: {"op_type": "create"})
 
     @property
@@ -103,7 +106,8 @@ def read_head(client: Elasticsearch, name: str) -> Head:
         raise IndexDamaged(f"the index's manifest cannot be read ({error.error_count()} faults); {REINDEX}") from error
     mark = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
     sources = tuple(SourceRow(*each) for each in said.sources)
-    return Head(said.manifest, sources, said.next_file, said.next_unit, said.next_rewriting, said.writer, mark)
+    keys = (said.next_file, said.next_unit, said.next_rewriting)
+    return Head(said.manifest, sources, *keys, said.writer, said.store, mark)
 
 
 def write_head(client: Elasticsearch, name: str, head: Head) -> Head:
@@ -118,6 +122,7 @@ def write_head(client: Elasticsearch, name: str, head: Head) -> Head:
         next_unit=head.next_unit,
         next_rewriting=head.next_rewriting,
         writer=head.writer,
+        store=head.store,
     )
     text = said.model_dump_json()
     document = {"row": "head", "body": {"said": text, "checksum": _checksum(text)}}

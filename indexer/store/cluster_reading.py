@@ -58,15 +58,23 @@ _FILES = 200
 _T = TypeVar("_T")
 
 
+class _Read:
+    """What was read lately of one store; that which has its name later is another."""
+
+    def __init__(self, store: str = "") -> None:
+        self.store = store
+        self.heads = Kept[Head](_KEPT_HEADS)
+        self.texts = Kept[str](_KEPT_TEXTS)
+        self.units = Kept[Unit](_KEPT_UNITS)
+
+
 class ClusterReader:
     """What is read of a store's rows; safe to share between threads."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._pinned = threading.local()
-        self._heads = Kept[Head](_KEPT_HEADS)
-        self._texts = Kept[str](_KEPT_TEXTS)
-        self._units = Kept[Unit](_KEPT_UNITS)
+        self._read = _Read()
 
     @contextmanager
     def snapshot(self) -> Iterator[Manifest | None]:
@@ -83,18 +91,20 @@ class ClusterReader:
 
     def units(self, keys: Sequence[int]) -> dict[int, Unit]:
         """Return whole units by key, verified; raise IndexDamaged for a row that is gone or altered."""
-        found = self._units.of(keys)
+        kept = self._lately().units
+        found = kept.of(keys)
         missing = [key for key in keys if key not in found]
         read = {int(name): unit_of(row) for name, row in self._rows.get("unit", missing).items()} if missing else {}
-        self._units.keep(read)
+        kept.keep(read)
         return _in_order(keys, found | read)
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
-        found = self._heads.of(keys)
+        kept = self._lately().heads
+        found = kept.of(keys)
         missing = [key for key in keys if key not in found]
         read = {head.key: head for batch in batches(missing) for head in self._heads_where([{"terms": {"key": batch}}])}
-        self._heads.keep(read)
+        kept.keep(read)
         return _in_order(keys, found | read)
 
     def key_of(self, unit_id: str) -> int | None:
@@ -130,13 +140,14 @@ class ClusterReader:
             rows = self._rows.rows("unit", self._live(), fields=("key", "body.text"))
             yield from ((row["key"], row["body"]["text"]) for row in rows)
             return
+        kept = self._lately().texts
         for batch in batches(np.sort(keys).tolist()):
-            found = self._texts.of(batch)
+            found = kept.of(batch)
             missing = [key for key in batch if key not in found]
             fetched = self._rows.get("unit", missing, ("body.text",))
             read = {int(name): str(row["body"]["text"]) for name, row in fetched.items()}
             if len(read) <= _KEPT_AT_ONCE:
-                self._texts.keep(read)
+                kept.keep(read)
             found |= read
             yield from ((key, found[key]) for key in batch if key in found)
 
@@ -212,6 +223,14 @@ class ClusterReader:
     def _head(self) -> Published:
         """Return what this thread reads: what it pinned, or the newest."""
         return getattr(self._pinned, "head", None) or self._published()
+
+    def _lately(self) -> _Read:
+        """Return what was read lately of the store that this thread reads."""
+        pinned: Published | None = getattr(self._pinned, "head", None)
+        read = self._read
+        if pinned is not None and pinned.store != read.store:
+            read = self._read = _Read(pinned.store)
+        return read
 
     def _live(self) -> list[Query]:
         return list(seen_by(self._head().generation))

@@ -35,7 +35,10 @@ _DAMAGE_CODES = {
 
 
 class Connections:
-    """One SQLite connection for each thread that asks."""
+    """One SQLite connection for each thread that asks.
+
+    Where the store was deleted, or deleted and made anew, a connection goes on with what was there: `renew` tells.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / STORE_FILE
@@ -46,14 +49,35 @@ class Connections:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._open()
+            self._local.identity = self._identity()
         return connection
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """What tells the file that the calling thread reads from others that are open, None where it reads none."""
+        identity: tuple[int, int] | None = getattr(self._local, "identity", None)
+        return identity
+
+    def renew(self) -> bool:
+        """Close the calling thread's connection if another file is in its place by now, or none; tell whether so."""
+        if self.identity is None or self.identity == self._identity():
+            return False
+        self.close()
+        return True
 
     def close(self) -> None:
         """Close the calling thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
-            self._local.connection = None
+            self._local.connection = self._local.identity = None
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.is_file():

@@ -6,6 +6,7 @@ says which generation is published. No index is derived here.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -285,7 +286,8 @@ class ElasticsearchStore(ClusterReader):
 
     def _begin(self, lease: Lease) -> None:
         """Take the head over, so that who wrote before cannot publish, and tidy up what was not published."""
-        head = replace(self._published(), writer=lease.owner)
+        published = self._published()
+        head = replace(published, writer=lease.owner, store=published.store or uuid.uuid4().hex)
         self._replace(head)
         self._rows.refresh()
         self._next_file = max(head.next_file, self._last("unit", "file") + 1)

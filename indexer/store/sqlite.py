@@ -86,7 +86,7 @@ class SqliteStore:
         self._path = folder / STORE_FILE
         self._connections = Connections(folder)
         self._connections.get()
-        self._heads = Kept[Head](_KEPT_HEADS)
+        self._heads = (self._connections.identity, Kept[Head](_KEPT_HEADS))
 
     def close(self) -> None:
         """Free the connection of the calling thread."""
@@ -96,8 +96,14 @@ class SqliteStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[Manifest | None]:
-        """Pin one state; yield its manifest, or None when nothing was published yet."""
+        """Pin one state; yield its manifest, or None when nothing was published yet.
+
+        Of a store that was deleted and made anew it is the new one's; raises IndexMissing where there is none.
+        """
         with self._errors() as connection:
+            if not connection.in_transaction and self._connections.renew():
+                self._heads = (None, Kept[Head](_KEPT_HEADS))
+                connection = self._connections.get()
             inside = connection.in_transaction  # then it is of the same state as the snapshot around it
             if not inside:
                 connection.execute("BEGIN")
@@ -115,12 +121,13 @@ class SqliteStore:
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
-        known = self._heads.of(keys)
+        kept = self._kept_heads()
+        known = kept.of(keys)
         missing = [key for key in keys if key not in known]
         if not missing:
             return known
         read = {key: Head._make(row) for key, row in self._by_key(HEAD_COLUMNS, missing).items()}
-        self._heads.keep(read)
+        kept.keep(read)
         known |= read
         return {key: known[key] for key in keys}
 
@@ -443,6 +450,14 @@ class SqliteStore:
     def _errors(self) -> Iterator[sqlite3.Connection]:
         with sqlite_errors(self._path):
             yield self._connections.get()
+
+    def _kept_heads(self) -> Kept[Head]:
+        """Return the heads that are kept of the store that the calling thread reads."""
+        identity, kept = self._heads
+        if identity != self._connections.identity:
+            kept = Kept[Head](_KEPT_HEADS)
+            self._heads = (self._connections.identity, kept)
+        return kept
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -189,7 +189,7 @@ def _wait_for(condition, seconds=40):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_kept_survives_and_is_not_asked_for_again(fathom, index, serve, plays, capsys, how):
-    server = serve(plays.sleeps(0.05, plays.writes))
+    server = serve(plays.sleeps(0.2, plays.writes))
     process = _process(index, server)
     _wait_for(lambda: _kept(index) >= 8)
     process.send_signal(how)
@@ -209,7 +209,7 @@ def test_what_was_kept_survives_and_is_not_asked_for_again(fathom, index, serve,
 
 
 def test_indexing_goes_on_meanwhile(index, tmp_path, serve, plays):
-    process = _process(index, serve(plays.sleeps(0.05, plays.writes)))
+    process = _process(index, serve(plays.sleeps(0.2, plays.writes)))
     _wait_for(lambda: _kept(index) >= 8)
     (tmp_path / "tree" / "f0.py").write_text("def lizard(values):\n    return min(values) + len(values)\n")
     assert run(["index", "-q", "--no-vectors", "--index", str(index), str(tmp_path / "tree")]) == 0
