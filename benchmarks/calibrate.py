@@ -102,7 +102,7 @@ class _Asked:
             keys, found = candidates(view, asked)
             if not len(keys):
                 return
-            pool = order(keys, found, asked, fitted())
+            pool = order(keys, found, asked, fitted(shallow=view.manifest.shallow))
             row = int(np.searchsorted(keys, pool.keys[0]))
             evidence = gather(found, row, view.lexical.frequencies)
         hit = right is not None and right(pool.heads[0])

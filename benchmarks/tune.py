@@ -6,6 +6,8 @@ as in ListNet), with a penalty on large weights. Two models are fitted: a first 
 candidates' texts, chooses those whose texts are read; the whole model ranks. Figures on the repository set are for
 weights that were fitted without the package they are measured on (the first look has seen it); the packages kept out
 of tuning are never read here.
+
+All of it happens twice: for vectors of the deepest exit, and for those of exit 0, beside which words say more.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from indexer.settings import Settings
 from search.classes import QueryClass
 from search.evaluation.measures import Estimate, compare, estimate, evaluate
 from search.ranking.model import SIGNALS, TEXT_SIGNALS
-from search.ranking.weights import WEIGHTS_FILE
+from search.ranking.weights import SHALLOW, WEIGHTS_FILE
 
 # How much a set counts in the fit of a class, whatever its number of queries.
 SET_WEIGHTS = {
@@ -216,22 +218,26 @@ def _rounded(each: Estimate) -> list[float]:
     return [round(value, 4) for value in (each.value, each.low, each.high)]
 
 
-def write_weights(weights: Looks, look: Looks, counts: Mapping[str, Mapping[str, int]]) -> None:
-    """Write both models with where they come from; weights of 0 are left out, other classes' stay as they are.
-
-    `counts` are the queries that each class was fitted on, by set.
-    """
+def write_weights(deep: Fitted, shallow: Fitted) -> None:
+    """Write the models with where they come from; weights of 0 are left out, other classes' stay as they are."""
     date = machine()["date"][:10]
     content = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
-    fitted_on = content["provenance"]["classes"]
-    for name, queries in counts.items():
-        fitted_on[name] = {"date": date, "queries": dict(queries)}
+    classes = content["provenance"]["classes"]
+    for name, queries in deep.counts.items():
+        classes[name] = {"date": date, "queries": dict(queries)}
     content = {
-        "provenance": {"made by": "python -m benchmarks.tune", "penalty": _PENALTY, "classes": fitted_on},
-        "weights": content["weights"] | _named(weights),
-        "first_look": content["first_look"] | _named(look),
+        "provenance": {"made by": "python -m benchmarks.tune", "penalty": _PENALTY, "classes": classes},
+        **_joined(content, deep),
+        SHALLOW: _joined(content.get(SHALLOW, {}), shallow),
     }
     WEIGHTS_FILE.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _joined(there: Mapping[str, Any], found: Fitted) -> dict[str, Any]:
+    return {
+        "weights": there.get("weights", {}) | _named(found.weights),
+        "first_look": there.get("first_look", {}) | _named(found.look),
+    }
 
 
 def _named(weights: Looks) -> dict[str, dict[str, float]]:
@@ -251,6 +257,40 @@ def first_look(settings: Settings, data: Path, classes: Sequence[QueryClass]) ->
     }
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted for vectors of one depth: the weights, those of the first look, and what they bring.
+
+    `counts` are the queries that each class was fitted on, by set.
+    """
+
+    weights: Looks
+    look: Looks
+    counts: Mapping[str, Mapping[str, int]]
+    figures: Mapping[str, Any]
+
+
+def tune(
+    settings: Settings, data: Path, classes: Sequence[QueryClass], given: Sequence[str] | None, *, each_signal: bool
+) -> Fitted:
+    """Fit and measure the models of some classes for vectors of the settings' depth; print what they bring."""
+    look = first_look(settings, data, classes)
+    examples = read_examples(settings, data, SIGNALS, look, classes)
+    figures: dict[str, Any] = {}
+    weights, counts = {}, {}
+    for query_class in classes:
+        mine = [each for each in examples if each.query_class is query_class]
+        signals = given or CHOSEN[query_class]
+        weights[query_class] = fit(mine, signals)
+        counts[query_class.value] = dict(sorted(Counter(each.set for each in mine).items()))
+        figures[query_class.value] = ablation(mine, signals, each_signal=each_signal)
+        print(query_class.value, json.dumps(weights[query_class]))
+        for name, values in figures[query_class.value].items():
+            print(f"  {name:12}", ", ".join(f"{part} {_words(value)}" for part, value in values.items()))
+    figures["weights"], figures["first_look"] = _named(weights), _named(look)
+    return Fitted(weights, look, counts, figures)
+
+
 def main() -> None:
     """Fit, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -264,24 +304,13 @@ def main() -> None:
     arguments = parser.parse_args()
     given = arguments.signals.split(",") if arguments.signals else None
     classes = tuple(map(QueryClass, arguments.classes or QueryClass))
-    look = first_look(Settings(), arguments.data, classes)
-    examples = read_examples(Settings(), arguments.data, SIGNALS, look, classes)
-    figures: dict[str, Any] = {}
-    weights = {}
-    counts = {}
-    for query_class in classes:
-        mine = [each for each in examples if each.query_class is query_class]
-        signals = given or CHOSEN[query_class]
-        weights[query_class] = fit(mine, signals)
-        counts[query_class.value] = dict(sorted(Counter(each.set for each in mine).items()))
-        figures[query_class.value] = ablation(mine, signals, each_signal=arguments.ablate)
-        print(query_class.value, json.dumps(weights[query_class]))
-        for name, values in figures[query_class.value].items():
-            print(f"  {name:12}", ", ".join(f"{part} {_words(value)}" for part, value in values.items()))
+    deep = tune(Settings(), arguments.data, classes, given, each_signal=arguments.ablate)
+    print(f"{SHALLOW}:")
+    shallow = tune(Settings(depth=0), arguments.data, classes, given, each_signal=False)
     if not arguments.dry:
-        figures["weights"], figures["first_look"] = _named(weights), _named(look)
-        print(f"written to {write_result('tune', figures)}")  # before the weights: named by the commit it ran on
-        write_weights(weights, look, counts)
+        # Before the weights: named by the commit it ran on.
+        print(f"written to {write_result('tune', {**deep.figures, SHALLOW: shallow.figures})}")
+        write_weights(deep, shallow)
 
 
 def _words(value: Iterable[float]) -> str:

@@ -137,13 +137,15 @@ class Engine:
             yield from answers
 
     def pool(
-        self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights], feedback: Feedback | None = None
+        self, text: str, *, mode: Mode, weights: Mapping[QueryClass, Weights] | None, feedback: Feedback | None = None
     ) -> Pool:
         """Return the ranked candidates of a query, none collapsed, without texts: what evaluation looks at.
 
-        With `feedback` it is asked twice, the second time with the best of the first.
+        `weights` None means those that were fitted for such an index. With `feedback` it is asked twice, the second
+        time with the best of the first.
         """
         with self._index.view() as view:
+            weights = weights or fitted(shallow=view.manifest.shallow)
             asked = self.asked(view, text, mode)
             pool = order(*candidates(view, asked), asked, weights)
             if feedback is None:
@@ -295,7 +297,7 @@ def _answered(view: View, wanted: Wanted, asked: Asked, clock: _Clock) -> Answer
     """Return the answer to a query that is read and encoded."""
     found = candidates(view, asked)
     clock.step("retrieve")
-    pool = order(*found, asked, fitted() if wanted.rank else FUSION)
+    pool = order(*found, asked, fitted(shallow=view.manifest.shallow) if wanted.rank else FUSION)
     chance = _chance(view, asked, *found, pool) if wanted.rank and asked.mode is Mode.HYBRID else None
     clock.step("rank")
     like = _like(pool, asked, complete=wanted.exhaustive or not wanted.rank)

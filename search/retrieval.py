@@ -163,7 +163,7 @@ def candidates(
 
     `weights` say whose texts are worth reading; else those that were fitted do.
     """
-    first = (weights or first_look())[asked.query_class]
+    first = (weights or first_look(shallow=view.manifest.shallow))[asked.query_class]
     wanted = {} if asked.mode is Mode.VECTOR else asked.terms
     lexical, nearest = view.at_once(
         lambda: view.lexical.search(wanted, POOL, asked.allowed), lambda: _nearest(view, asked)

@@ -88,6 +88,11 @@ class Manifest(BaseModel):
         """Which share of the units has vectors; all of none."""
         return self.encoded / self.documents if self.documents else 1.0
 
+    @property
+    def shallow(self) -> bool:
+        """Whether most of the vectors were made at exit 0: words say more beside them than beside deeper ones."""
+        return 2 * self.depths.get(0, 0) > self.encoded
+
     def files(self) -> Iterator[DerivedFile]:
         """Yield every derived file of this generation."""
         yield from self.lexical_files

@@ -91,7 +91,7 @@ class RewrittenSet:
         keys, found = candidates(self._view, asked)
         # The signals that read texts read what was written, too.
         found = replace(found, texts=lambda rows: self._texts(keys, rows))
-        return order(keys, found, asked, system.weights or fitted()).heads
+        return order(keys, found, asked, system.weights or fitted(shallow=self._view.manifest.shallow)).heads
 
     def _asked(self, asked: Asked, query: str) -> Asked:
         exemplars = self._encoded.generations.exemplars.get(query, ()) if self._arm.exemplars else ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from indexer.store.interface import Head
 from search.classes import QueryClass
 from search.engine import Engine
-from search.ranking.weights import FUSION, Weights, fitted
+from search.ranking.weights import FUSION, Weights
 from search.retrieval import Mode
 from search.rewriting.neighbours import Feedback
 
@@ -26,8 +26,7 @@ class System:
 
     def ranking(self, engine: Engine, text: str) -> tuple[Head, ...]:
         """Return the units that the system finds, best first."""
-        weights = self.weights or fitted()
-        return engine.pool(text, mode=self.mode, weights=weights, feedback=self.feedback).heads
+        return engine.pool(text, mode=self.mode, weights=self.weights, feedback=self.feedback).heads
 
 
 SYSTEMS: Mapping[str, System] = {

@@ -20,6 +20,8 @@ from search.ranking.model import SIGNALS, TEXT_SIGNALS
 Weights = Mapping[str, float]
 
 WEIGHTS_FILE = Path(__file__).with_name("weights.json")
+# What the file calls the weights for vectors made at exit 0.
+SHALLOW = "shallow"
 
 # What the two indexes weigh without code-aware signals (`--no-rank`).
 FUSION: Mapping[QueryClass, Weights] = {
@@ -30,25 +32,31 @@ FUSION: Mapping[QueryClass, Weights] = {
 
 
 @cache
-def fitted(path: Path = WEIGHTS_FILE) -> Mapping[QueryClass, Weights]:
-    """Return the weights of every query class; raise ModelDamaged naming what is wrong with the file."""
-    return _read(path, "weights", SIGNALS)
+def fitted(path: Path = WEIGHTS_FILE, *, shallow: bool = False) -> Mapping[QueryClass, Weights]:
+    """Return the weights of every query class; raise ModelDamaged naming what is wrong with the file.
+
+    `shallow`: for an index most of whose vectors were made at exit 0.
+    """
+    return _read(path, "weights", SIGNALS, shallow=shallow)
 
 
 @cache
-def first_look(path: Path = WEIGHTS_FILE) -> Mapping[QueryClass, Weights]:
+def first_look(path: Path = WEIGHTS_FILE, *, shallow: bool = False) -> Mapping[QueryClass, Weights]:
     """Return the weights by which the candidates whose texts are read are chosen; raise ModelDamaged as `fitted`."""
-    return _read(path, "first_look", SIGNALS.keys() - TEXT_SIGNALS)
+    return _read(path, "first_look", SIGNALS.keys() - TEXT_SIGNALS, shallow=shallow)
 
 
-def _read(path: Path, part: str, known: Collection[str]) -> Mapping[QueryClass, Weights]:
+def _read(path: Path, part: str, known: Collection[str], *, shallow: bool) -> Mapping[QueryClass, Weights]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelDamaged(f"the ranking weights {path} cannot be read: {error}; install Fathom again") from error
+    if shallow:
+        content = content.get(SHALLOW) if isinstance(content, dict) else None
     weights = content.get(part) if isinstance(content, dict) else None
     if not isinstance(weights, dict):
-        raise ModelDamaged(f'the ranking weights {path} have no "{part}"; install Fathom again')
+        named = f'"{part}" in "{SHALLOW}"' if shallow else f'"{part}"'
+        raise ModelDamaged(f"the ranking weights {path} have no {named}; install Fathom again")
     return MappingProxyType({each: _checked(path, each, weights.get(each.value), known) for each in QueryClass})
 
 

@@ -102,7 +102,7 @@ def test_evidence_of_a_name_and_of_words_that_nothing_says(index):
         with index.view() as view:
             asked = Engine(index, StubEncoder()).asked(view, text, Mode.HYBRID)
             keys, found = candidates(view, asked)
-            first = order(keys, found, asked, fitted()).keys[0]
+            first = order(keys, found, asked, fitted(shallow=view.manifest.shallow)).keys[0]
             return gather(found, keys.tolist().index(first), view.lexical.frequencies)
 
     named, strange = evidence("parse_header"), evidence("quantum flux zebra")

@@ -2,10 +2,12 @@
 
 import pytest
 
-from indexer.index import Index, writing
+from indexer.index import Index, deepen, writing
 from indexer.settings import Settings
 from indexer.sources.factory import open_source
+from search.classes import QueryClass
 from search.engine import Engine
+from search.ranking.weights import fitted
 
 
 def _write(folder, count, word):
@@ -44,3 +46,20 @@ def test_a_symbol_without_a_vector_is_first(index, stub_encoder):
 def test_vectors_alone_do_not_find_it(index, stub_encoder):
     answer = Engine(index, stub_encoder).search("special value", mode="vector")
     assert {hit.repository for hit in answer.hits} == {"encoded"}
+
+
+def test_words_weigh_more_until_most_vectors_are_deep(tmp_path, stub_encoder):
+    _write(tmp_path / "source", 12, "special")
+    shallow = Settings(index=tmp_path / "index", processes=1, depth=0)
+    engine = Engine(
+        Index.build(shallow.index, [str(tmp_path / "source")], settings=shallow, encoder=stub_encoder), stub_encoder
+    )
+    asked = "where is the special value number 7 returned"
+
+    def weight():
+        """The best unit by words has all that they weigh."""
+        return max(hit.parts["bm25"] for hit in engine.search(asked, 12).hits)
+
+    assert weight() == pytest.approx(fitted(shallow=True)[QueryClass.LANGUAGE]["bm25"])
+    deepen(shallow.index, Settings(processes=1), stub_encoder)
+    assert weight() == pytest.approx(fitted()[QueryClass.LANGUAGE]["bm25"])

@@ -81,9 +81,29 @@ def test_nobody_can_change_the_weights_of_others(path):
         found[QueryClass.CODE] = {}
 
 
+@pytest.mark.parametrize("content", [{}, {"shallow": []}, {"shallow": {"first_look": GOOD}}])
+def test_what_has_no_weights_for_shallow_vectors_is_named(path, content):
+    path.write_text(json.dumps({"weights": GOOD, **content}))
+    assert fitted(path)[QueryClass.CODE] == GOOD["code"]
+    with pytest.raises(ModelDamaged, match='"weights" in "shallow"'):
+        fitted(path, shallow=True)
+
+
+def test_weights_for_shallow_vectors_are_their_own(path):
+    path.write_text(json.dumps({"weights": GOOD, "shallow": {"weights": GOOD | {"code": {"bm25": 1}}}}))
+    assert fitted(path, shallow=True)[QueryClass.CODE] == {"bm25": 1.0}
+    assert fitted(path, shallow=True)[QueryClass.SYMBOL] == fitted(path)[QueryClass.SYMBOL] == GOOD["symbol"]
+
+
+def test_beside_shallow_vectors_words_say_more():
+    deep, shallow = fitted()[QueryClass.LANGUAGE], fitted(shallow=True)[QueryClass.LANGUAGE]
+    assert shallow["bm25"] / shallow["vector"] > deep["bm25"] / deep["vector"]
+
+
+@pytest.mark.parametrize("shallow", [False, True])
 @pytest.mark.parametrize("query_class", QueryClass)
-def test_the_shipped_weights_load(query_class):
-    weights = fitted()[query_class]
+def test_the_shipped_weights_load(query_class, shallow):
+    weights = fitted(shallow=shallow)[query_class]
     assert weights.keys() <= SIGNALS.keys()
     # Both indexes count, and nothing pushes down what they find; pasted code's words count in runs.
     assert weights.get("bm25", 0) + weights.get("bm25_file", 0) + weights.get("verbatim", 0) > 0
