@@ -48,19 +48,22 @@ class Connections:
         """Return the calling thread's connection, opening it at first use."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
+            # Looked at first: where it is replaced meanwhile, `renew` sees another and opens once more.
+            identity = self._identity()
             connection = self._local.connection = self._open()
-            self._local.identity = self._identity()
+            self._local.identity = identity
         return connection
 
     @property
     def identity(self) -> tuple[int, int] | None:
-        """What tells the file that the calling thread reads from others that are open, None where it reads none."""
-        identity: tuple[int, int] | None = getattr(self._local, "identity", None)
+        """What tells the file that the calling thread reads from others that are open."""
+        self.get()
+        identity: tuple[int, int] | None = self._local.identity
         return identity
 
     def renew(self) -> bool:
         """Close the calling thread's connection if another file is in its place by now, or none; tell whether so."""
-        if self.identity is None or self.identity == self._identity():
+        if getattr(self._local, "connection", None) is None or self._local.identity == self._identity():
             return False
         self.close()
         return True

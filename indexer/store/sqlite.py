@@ -453,10 +453,12 @@ class SqliteStore:
 
     def _kept_heads(self) -> Kept[Head]:
         """Return the heads that are kept of the store that the calling thread reads."""
+        with self._errors():
+            read = self._connections.identity
         identity, kept = self._heads
-        if identity != self._connections.identity:
+        if identity != read:
             kept = Kept[Head](_KEPT_HEADS)
-            self._heads = (self._connections.identity, kept)
+            self._heads = (read, kept)
         return kept
 
     @contextmanager
