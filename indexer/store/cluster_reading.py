@@ -6,7 +6,7 @@ Rows never change once written: what was read of them is kept. Nothing is writte
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -91,21 +91,20 @@ class ClusterReader:
 
     def units(self, keys: Sequence[int]) -> dict[int, Unit]:
         """Return whole units by key, verified; raise IndexDamaged for a row that is gone or altered."""
-        kept = self._lately().units
-        found = kept.of(keys)
-        missing = [key for key in keys if key not in found]
-        read = {int(name): unit_of(row) for name, row in self._rows.get("unit", missing).items()} if missing else {}
-        kept.keep(read)
-        return _in_order(keys, found | read)
+
+        def fetch(missing: list[int]) -> dict[int, Unit]:
+            return {int(name): unit_of(row) for name, row in self._rows.get("unit", missing).items()}
+
+        return _whole(keys, self._lately().units.read(keys, fetch))
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
-        kept = self._lately().heads
-        found = kept.of(keys)
-        missing = [key for key in keys if key not in found]
-        read = {head.key: head for batch in batches(missing) for head in self._heads_where([{"terms": {"key": batch}}])}
-        kept.keep(read)
-        return _in_order(keys, found | read)
+
+        def fetch(missing: list[int]) -> dict[int, Head]:
+            found = (self._heads_where([{"terms": {"key": batch}}]) for batch in batches(missing))
+            return {head.key: head for heads in found for head in heads}
+
+        return _whole(keys, self._lately().heads.read(keys, fetch))
 
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""
@@ -251,8 +250,9 @@ class ClusterReader:
             yield row["file"], row["key"], unit_of(row)
 
 
-def _in_order(keys: Sequence[int], found: Mapping[int, _T]) -> dict[int, _T]:
+def _whole(keys: Sequence[int], found: dict[int, _T]) -> dict[int, _T]:
+    """Return what was found; raise IndexDamaged where any of the keys is missing."""
     missing = sum(key not in found for key in keys)
     if missing:
         raise IndexDamaged(f"{missing} units that the index names are not in its store; {REPAIR}")
-    return {key: found[key] for key in keys}
+    return found

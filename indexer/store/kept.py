@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -17,6 +17,17 @@ class Kept(Generic[_T]):
         self._most = most
         self._by_key: dict[int, _T] = {}
         self._lock = threading.Lock()
+
+    def read(self, keys: Sequence[int], fetch: Callable[[list[int]], Mapping[int, _T]]) -> dict[int, _T]:
+        """Return what `fetch` gives for keys, in their order; it is asked for what is not kept, and may lack some."""
+        found = self.of(keys)
+        missing = [key for key in keys if key not in found]
+        if not missing:
+            return found
+        fetched = fetch(missing)
+        self.keep(fetched)
+        found |= fetched
+        return {key: found[key] for key in keys if key in found}
 
     def of(self, keys: Sequence[int]) -> dict[int, _T]:
         """Return what is kept of keys."""
