@@ -8,9 +8,10 @@ on the same texts, one model after the other, tokenising included, as a ratio to
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,16 @@ def code_vectors(encoder: OnnxEncoder, texts: Sequence[str], depth: int) -> Vect
 
 
 def systems(
-    encoders: Mapping[str, OnnxEncoder], texts: Sequence[str], queries: Sequence[str]
+    encoders: Mapping[str, OnnxEncoder], texts: Sequence[str], queries: Sequence[str], depths: Collection[int]
 ) -> dict[str, Callable[[], np.ndarray[Any, Any]]]:
-    """Return, by name, what computes the scores (queries, texts) of each system."""
+    """Return, by name, what computes the scores (queries, texts) of each system, the base model at all its exits."""
     found: dict[str, Callable[[], np.ndarray[Any, Any]]] = {"BM25": lambda: _bm25(texts, queries)}
 
     def cosines(encoder: OnnxEncoder, depth: int) -> np.ndarray[Any, Any]:
         return code_vectors(encoder, queries, encoder.depths[-1]) @ code_vectors(encoder, texts, depth).T
 
     for name, encoder in encoders.items():
-        for depth in reversed(encoder.depths):
+        for depth in reversed([each for each in encoder.depths if name == "base" or each in depths]):
             found[f"{name} {depth}"] = lambda encoder=encoder, depth=depth: cosines(encoder, depth)  # type: ignore[misc]
     return found
 
@@ -60,13 +61,15 @@ def _bm25(texts: Sequence[str], queries: Sequence[str]) -> np.ndarray[Any, Any]:
     return np.stack([index.get_scores(index_terms(query).split()) for query in queries])
 
 
-def quality(encoders: Mapping[str, OnnxEncoder], text_set: TextSet, *, stripped: bool) -> dict[str, Any]:
+def quality(
+    encoders: Mapping[str, OnnxEncoder], text_set: TextSet, depths: Collection[int], *, stripped: bool
+) -> dict[str, Any]:
     """Return every system's MRR@10 and NDCG@10 with intervals, and its difference to the base model."""
     ids = list(text_set.texts)
     texts = [_text(text.text, text.language, stripped=stripped) for text in text_set.texts.values()]
     result: dict[str, Any] = {}
     values = {}
-    for name, scores in systems(encoders, texts, list(text_set.queries.values())).items():
+    for name, scores in systems(encoders, texts, list(text_set.queries.values()), depths).items():
         order = np.argsort(-scores(), axis=1, kind="stable")[:, :DEPTH]
         run = {query: [ids[at] for at in row] for query, row in zip(text_set.queries, order, strict=True)}
         values[name] = evaluate(text_set.relevance, run)
@@ -112,6 +115,8 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="folder of the float32 original of the base model")
     parser.add_argument("--model", type=Path, help="a model folder; the shipped one by default")
     parser.add_argument("--float", type=Path, help="the same model in float32, to see what 8 bits lose")
+    parser.add_argument("--depths", type=int, nargs="+", help="of our exits these alone; all by default")
+    parser.add_argument("--beside", type=Path, help="an earlier result: what is not measured now is taken from it")
     parser.add_argument("--strip-docstrings", action="store_true")
     parser.add_argument("--speed", action="store_true", help="measure tokens/s as well, on the first set's texts")
     arguments = parser.parse_args()
@@ -122,11 +127,20 @@ def main() -> None:
         encoders = {"base": OnnxEncoder.load(base), "ours": OnnxEncoder.load(arguments.model)}
         if arguments.float:
             encoders["float"] = OnnxEncoder.load(arguments.float)
+        earlier = json.loads(arguments.beside.read_text()) if arguments.beside else {"sets": {}}
         figures: dict[str, Any] = {"stripped": arguments.strip_docstrings, "sets": {}}
+        if arguments.beside:
+            figures["rest"] = {name: earlier["machine"][name] for name in ("date", "commit")}
+            figures.update({"speed": earlier["speed"]} if "speed" in earlier else {})
         for path in arguments.sets:
             text_set = read_set(path)
             assert isinstance(text_set, TextSet)
-            figures["sets"][text_set.name] = quality(encoders, text_set, stripped=arguments.strip_docstrings)
+            depths = arguments.depths or encoders["ours"].depths
+            found = quality(encoders, text_set, depths, stripped=arguments.strip_docstrings)
+            before = earlier["sets"].get(text_set.name, {})
+            figures["sets"][text_set.name] = {name: found.get(name, before.get(name)) for name in (*before, *found)}
+            if arguments.beside:
+                figures["rest"]["systems"] = [name for name in before if name not in found]
             _show(text_set.name, figures["sets"][text_set.name])
         if arguments.speed:
             texts = [text.text for text in read_set(arguments.sets[0]).texts.values()][:_SPEED_TEXTS]  # type: ignore[union-attr]

@@ -29,7 +29,7 @@ def lines(exits: Mapping[str, Any] | None, aggregation: Mapping[str, Any] | None
         "Vectors alone, every code at the exit named and the queries at the deepest; `base` is all-MiniLM-L6-v2 in the "
         f"same 8 bits. Docstrings {'taken out' if exits['stripped'] else 'as they stand'}; `heldout-…` are packages "
         "that no training saw, 500 queries and 1,000 candidates a language. Measured on "
-        f"{where['date'][:10]}, commit {where['commit']} (`python -m benchmarks.exits`).",
+        f"{where['date'][:10]}, commit {where['commit']} (`python -m benchmarks.exits`){_rest(exits)}.",
         "",
     ]
     names = list(next(iter(exits["sets"].values())))
@@ -43,6 +43,12 @@ def lines(exits: Mapping[str, Any] | None, aggregation: Mapping[str, Any] | None
         text += ["Tokens a second, tokenising included, and as a ratio to the base model's float32:", ""]
         text += [*_table(["exit", "tokens/s", "ratio"], rows), "", f"![Quality over speed](plots/{PLOT}.svg)", ""]
     return text + (_aggregation(aggregation) if aggregation else [])
+
+
+def _rest(exits: Mapping[str, Any]) -> str:
+    """Say which exits, and speed, were taken from an earlier result, and from when they are."""
+    rest = exits.get("rest")
+    return f"; {', '.join(rest['systems'])} and speed: {rest['date'][:10]}, commit {rest['commit']}" if rest else ""
 
 
 def _aggregation(figures: Mapping[str, Any]) -> list[str]:

@@ -81,11 +81,15 @@ _recipe = click.option("--recipe", type=_FILE, help="Another recipe than the shi
 @_pairs
 @_recipe
 def prepare_command(files: tuple[Path, ...], base: Path, pairs: Path, recipe: Path | None) -> None:
-    """Turn pair files into token ids and the base model's query vectors. What lies there already is kept."""
+    """Turn pair files into token ids and the base model's query vectors. What lies there already is kept.
+
+    --base may be a model folder of Fathom's too, for `refit`.
+    """
     from concurrent.futures import ProcessPoolExecutor
     from tempfile import TemporaryDirectory
 
     from cli.progress import progress
+    from indexer.encoder.files import HASHES
     from indexer.encoder.onnx import OnnxEncoder
     from indexer.training.export import export_base
     from indexer.training.pairs import prepare
@@ -93,11 +97,13 @@ def prepare_command(files: tuple[Path, ...], base: Path, pairs: Path, recipe: Pa
 
     data = read_recipe(recipe or RECIPE).data
     with TemporaryDirectory() as scratch, ProcessPoolExecutor() as pool, progress(shown=sys.stderr.isatty()) as report:
-        export_base(base, Path(scratch), "base")
+        own = (base / HASHES).is_file()
+        if not own:
+            export_base(base, Path(scratch), "base")
         counts = prepare(
             files,
             pairs,
-            OnnxEncoder.load(Path(scratch)),
+            OnnxEncoder.load(base if own else Path(scratch)),
             query_tokens=data.query_tokens,
             code_tokens=data.code_tokens,
             pool=pool,
@@ -152,6 +158,23 @@ def ship_command(files: tuple[Path, ...], base: Path, pairs: Path, run: Path, ta
     with progress(shown=sys.stderr.isatty()) as report:
         ship(run, base, target, load_pairs(pairs), files, whole=whole, report=report)
     click.echo(f"the model is in {target}")
+
+
+@command.command("refit")
+@_pairs
+@click.option("--model", type=_FOLDER, required=True, help="The model folder to begin with.")
+@click.option("--target", type=_FOLDER, required=True, help="The model folder to write.")
+@_recipe
+def refit_command(pairs: Path, model: Path, target: Path, recipe: Path | None) -> None:
+    """Fit exit 0 of a model to more pairs, prepared with that model as --base; its other exits stay as they are."""
+    from cli.progress import progress
+    from indexer.training.pairs import load_pairs
+    from indexer.training.recipe import RECIPE, read_recipe
+
+    refit, made = _torch("indexer.training.shipping", "refit"), read_recipe(recipe or RECIPE)
+    with progress(shown=sys.stderr.isatty()) as report:
+        refit(model, target, load_pairs(pairs), made, report)
+    click.echo(f"the model with its exit 0 fitted anew is in {target}")
 
 
 def _torch(module: str, name: str) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from indexer.errors import ModelDamaged
 
@@ -31,6 +31,8 @@ class ModelConfig(BaseModel):
     start_id: NonNegativeInt
     end_id: NonNegativeInt
     block_scorer: tuple[float, ...] | None = None
+    # What the vector of exit 0 weighs beside that of a deeper exit, which is 1.
+    static_shares: dict[PositiveInt, Annotated[float, Field(ge=0, lt=1)]] = {}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -38,6 +40,8 @@ class ModelConfig(BaseModel):
             raise ValueError(f"depths {list(self.depths)}: a model has one exit at least, and they ascend")
         if self.block_scorer is not None and len(self.block_scorer) != self.dimension:
             raise ValueError(f"block_scorer of {len(self.block_scorer)} numbers, not {self.dimension}")
+        if self.static_shares and not {0, *self.static_shares} <= {*self.depths}:
+            raise ValueError(f"static_shares of exits {sorted(self.static_shares)}: the model has {list(self.depths)}")
         return self
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,12 +14,20 @@ Ids = NDArray[np.int32]
 Vectors = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
 class Tokens:
     """A text's token ids, without special tokens, and the character at which each starts."""
 
-    ids: Ids
-    starts: Ids
+    __slots__ = ("_starts", "ids")
+
+    def __init__(self, ids: Ids, starts: Ids | Callable[[], Ids]) -> None:
+        """Take ids, and starts or what works them out: most texts fit a window, and nobody asks."""
+        self.ids = ids
+        self._starts = starts
+
+    @property
+    def starts(self) -> Ids:
+        """The character (tokens,) at which each token starts."""
+        return self._starts() if callable(self._starts) else self._starts
 
 
 class Encoder(Protocol):

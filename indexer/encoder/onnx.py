@@ -15,7 +15,7 @@ from indexer.encoder.batches import Batches, lacks_memory
 from indexer.encoder.files import STATIC, TOKENIZER, graph_name, read_config, verify
 from indexer.encoder.interface import Ids, Tokens, Vectors, check_depth, check_window
 from indexer.encoder.static import StaticExit
-from indexer.encoder.tokens import framed, tokenise
+from indexer.encoder.tokens import Tokeniser, framed
 from indexer.errors import EnvironmentFailed, ModelDamaged
 
 
@@ -34,9 +34,9 @@ class OnnxEncoder:
         scorer = config.block_scorer
         self.block_scorer: Vectors | None = None if scorer is None else np.array(scorer, dtype=np.float32)
         self._special = ((config.start_id,), (config.end_id,))
-        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokeniser = Tokeniser(Tokenizer.from_file(str(folder / TOKENIZER)))
         self._folder, self._threads = folder, threads
-        self._static = StaticExit(folder / STATIC, config.dimension)
+        self.static, self.static_shares = StaticExit(folder / STATIC, config.dimension), config.static_shares
         self._batches = Batches()
         self._sessions: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -53,7 +53,7 @@ class OnnxEncoder:
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of texts of any length, none dropped."""
-        return tokenise(self._tokenizer, texts)
+        return self._tokeniser.tokenise(texts)
 
     def encode(self, token_ids: Sequence[Ids], depth: int) -> Vectors:
         """Return vectors (n, dimension) of norm 1 in the order given; UsageError for an unknown depth.
@@ -63,14 +63,15 @@ class OnnxEncoder:
         check_depth(depth, self.depths)
         check_window(token_ids, self.window)
         if depth == 0:
-            return self._static.encode(token_ids)
+            return self.static.encode(token_ids)
         session = self._session(depth)
 
         def forward(batch: Sequence[Ids]) -> Vectors:
-            made: Vectors = session.run(None, {"ids": framed(batch, *self._special)})[0]
-            return made
+            vectors: Vectors = session.run(None, {"ids": framed(batch, *self._special)})[0]
+            return vectors
 
-        return self._batches.encode(token_ids, self.dimension, forward)
+        made = self._batches.encode(token_ids, self.dimension, forward)
+        return self.static.beside(made, token_ids, self.static_shares.get(depth, 0.0))
 
     def _session(self, depth: int) -> Any:
         """Return the graph of a depth, loaded at first use."""

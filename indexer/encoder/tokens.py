@@ -2,24 +2,68 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from functools import partial
+from itertools import compress
+from operator import not_
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from indexer.encoder.interface import Ids, Tokens
 
+# From so many texts on the shorter way is worth making.
+_MANY = 128
+# What normalising drops of a text in ASCII.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Tokens]:
-    """Return the tokens of texts of any length, without special ones, none dropped."""
-    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    return [
-        Tokens(
-            np.array(encoding.ids, dtype=np.int32),
-            np.array([start for start, _ in encoding.offsets], dtype=np.int32),
-        )
-        for encoding in encodings
-    ]
+
+class Tokeniser:
+    """A tokeniser. Many texts in ASCII are normalised in a shorter way, to the same tokens."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._whole = tokenizer
+        self._ascii: Tokenizer | None = None
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return the tokens of texts of any length, without special ones, none dropped."""
+        if len(texts) < _MANY:
+            return list(map(_tokens, _encoded(self._whole, texts)))
+        if self._ascii is None:
+            self._ascii = _shorter(self._whole) or self._whole
+        plain = [text.isascii() and not _CONTROL.search(text) for text in texts]
+        short = iter(_encoded(self._ascii, list(compress(texts, plain))))
+        whole = iter(_encoded(self._whole, list(compress(texts, map(not_, plain)))))
+        return [_tokens(next(short if is_plain else whole)) for is_plain in plain]
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+    found: list[Encoding] = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    return found
+
+
+def _shorter(tokenizer: Tokenizer) -> Tokenizer | None:
+    """Return a tokeniser that does to ASCII what this one does, without what ASCII does not need; None if unknown.
+
+    Of BERT's normaliser lower case is left: there are no accents, no Chinese, and control characters are not let in.
+    """
+    description = json.loads(tokenizer.to_str())
+    normaliser = description.get("normalizer") or {}
+    *before, last = normaliser.get("normalizers") or [normaliser]
+    if last.get("type") != "BertNormalizer" or not last.get("lowercase"):
+        return None
+    description["normalizer"] = {"type": "Sequence", "normalizers": [*before, {"type": "Lowercase"}]}
+    return Tokenizer.from_str(json.dumps(description))
+
+
+def _tokens(encoding: Encoding) -> Tokens:
+    return Tokens(np.array(encoding.ids, dtype=np.int32), partial(_starts, encoding))
+
+
+def _starts(encoding: Encoding) -> Ids:
+    return np.array([start for start, _ in encoding.offsets], dtype=np.int32)
 
 
 def framed(batch: Sequence[Ids], start: Sequence[int], end: Sequence[int]) -> Ids:

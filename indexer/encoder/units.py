@@ -11,7 +11,7 @@ import numpy as np
 
 from indexer.encoder.aggregate import aggregate
 from indexer.encoder.interface import Encoder, Ids, Tokens, Vectors
-from indexer.splitting.blocks import cut_blocks
+from indexer.splitting.blocks import cut_blocks, one_block
 from indexer.types import Block
 
 # Tokens that a heading may take of a window.
@@ -56,7 +56,11 @@ def plan_unit(
     encoder: Encoder, tokens: Tokens, head: Ids, text: str, start_line: int, cuts: Sequence[int], depth: int
 ) -> UnitPlan:
     """Cut a tokenised unit into blocks that fit the encoder's window under its heading; nothing is dropped."""
-    blocks = cut_blocks(tokens.starts, text, start_line, cuts, encoder.window - len(head))
+    room = encoder.window - len(head)
+    if len(tokens.ids) <= room:
+        blocks: tuple[Block, ...] = (one_block(text, start_line, len(tokens.ids)),)
+    else:
+        blocks = cut_blocks(tokens.starts, text, start_line, cuts, room)
     token_ids = tuple(np.concatenate([head, tokens.ids[block.first : block.last]]) for block in blocks)
     keys = tuple(block_key(encoder.fingerprint, depth, ids) for ids in token_ids)
     return UnitPlan(blocks, keys, token_ids)

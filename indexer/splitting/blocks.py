@@ -30,7 +30,7 @@ def cut_blocks(
     """
     count = len(starts)
     if count <= window:
-        return (Block(start_line, start_line + text.count("\n", 0, max(0, len(text) - 1)), 0, count),)
+        return (one_block(text, start_line, count),)
     breaks = [match.start() for match in re.finditer("\n", text)]
     lines = np.searchsorted(np.array(breaks, dtype=np.int64), starts, side="left")
     statements = _first_tokens(lines, [cut - start_line for cut in cuts])
@@ -41,6 +41,11 @@ def cut_blocks(
         blocks.append(Block(start_line + int(lines[first]), start_line + int(lines[last - 1]), first, last))
         first = last
     return tuple(blocks)
+
+
+def one_block(text: str, start_line: int, count: int) -> Block:
+    """Return a text of `count` tokens as one block."""
+    return Block(start_line, start_line + text.count("\n", 0, max(0, len(text) - 1)), 0, count)
 
 
 def _end(first: int, count: int, window: int, statements: list[int], line_starts: list[int]) -> int:

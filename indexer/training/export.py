@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
 from indexer.encoder.files import STATIC, WEIGHTS, graph_name, write_hashes
+from indexer.encoder.static import PLAIN, Pooling, write_table
 from indexer.training.shape import Shape, read_shape
 from indexer.training.tokenizer import text_id, with_split_identifiers
 from indexer.training.trunk import trunk
@@ -260,12 +261,15 @@ def write_folder(
     name: str,
     *,
     static: NDArray[np.float32] | None = None,
+    pooling: Pooling = PLAIN,
+    static_shares: Mapping[int, float] | None = None,
     block_scorer: Sequence[float] | None = None,
     quantised: bool = True,
 ) -> None:
     """Write a model folder: the graph, the token table of exit 0, the tokenizer, what the model is, and all hashes.
 
-    `static` (words, hidden) gives the model an exit 0, `block_scorer` (hidden,) its attention to blocks.
+    `static` (words, hidden) gives the model an exit 0, summed by `pooling`, of which `static_shares` are added to the
+    others, by depth, `block_scorer` (hidden,) its attention to blocks.
     """
     target.mkdir(parents=True, exist_ok=True)
     for path in (*target.glob(graph_name("*")), target / STATIC):
@@ -277,9 +281,7 @@ def write_folder(
         (target / graph_name(depth)).write_bytes(model.SerializeToString(deterministic=True))
     (target / WEIGHTS).write_bytes(outside.content)
     if static is not None:
-        scales = np.maximum(np.abs(static).max(axis=1, keepdims=True), _LEAST) / np.float32(127)
-        whole = np.rint(static / scales).astype(np.int8)
-        np.savez(target / STATIC, table=whole, scales=scales.astype(np.float32), allow_pickle=False)
+        write_table(target / STATIC, static, pooling)
     text = with_split_identifiers(json.loads(tokenizer.read_text(encoding="utf-8")))
     (target / "tokenizer.json").write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
     config: dict[str, Any] = {
@@ -290,6 +292,8 @@ def write_folder(
         "start_id": text_id(text, "[CLS]"),
         "end_id": text_id(text, "[SEP]"),
     }
+    if static_shares:
+        config["static_shares"] = dict(static_shares)
     if block_scorer is not None:
         config["block_scorer"] = [round(float(value), 6) for value in block_scorer]
     (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from indexer.encoder.static import Pooling
 from indexer.errors import UsageError
 
 RECIPE = Path(__file__).with_name("recipe.toml")
@@ -78,6 +79,25 @@ class StaticPart(_Part):
     batch: int = Field(ge=2)
     epochs: int = Field(ge=1)
     rate: float = Field(gt=0)
+    # The same where it begins with the table of a model.
+    again_epochs: int = Field(ge=1)
+    again_rate: float = Field(gt=0)
+    # How often the code of a written query has its documentation before it.
+    documented: float = _Share
+    # How a text's tokens are summed (`indexer.encoder.static.Pooling`).
+    front: float = Field(ge=0)
+    decay: float = Field(gt=0)
+    power: float = Field(gt=0, le=1)
+    # What its vector weighs beside that of a deeper exit, which is 1.
+    shares: dict[int, float]
+
+    def pooling(self) -> Pooling:
+        """Return how a text's tokens are summed."""
+        return Pooling(self.front, self.decay, self.power)
+
+    def again(self) -> StaticPart:
+        """Return how a table that is fitted already is fitted to more pairs."""
+        return self.model_copy(update={"epochs": self.again_epochs, "rate": self.again_rate})
 
 
 class Recipe(_Part):

@@ -6,6 +6,7 @@ The token table and the block scorer are learnt from the deepest exit as it will
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from indexer.encoder.files import STATIC, write_hashes
 from indexer.encoder.interface import Vectors
 from indexer.encoder.onnx import OnnxEncoder
+from indexer.encoder.static import read_table, write_table
 from indexer.encoder.units import embed_blocks
-from indexer.errors import UsageError
+from indexer.errors import EnvironmentFailed, UsageError
 from indexer.progress import Progress, Report, silent
 from indexer.training.blocks import fit_scorer
 from indexer.training.export import write_folder
@@ -29,6 +32,8 @@ from indexer.training.static import first_table, fit_table
 # Characters from which a code is likely to need two blocks, and how many such codes the scorer is fitted to.
 _LONG = 1_200
 _LONG_CODES = 4_000
+# Queries by which a model is known again, and the cosine of a vector and itself after rounding.
+_CHECKED, _SAME = 64, 0.99
 # Queries encoded between two reports.
 _CHUNK = 8_192
 
@@ -61,10 +66,37 @@ def ship(
         start = first_table(encoder.encode(singles, depths[-1]), pairs)
         static = fit_table(start, pairs, queries, recipe.static, recipe.loss, report=report)
         scorer = _scorer(encoder, files)
-    made: dict[str, Any] = {"static": static, "block_scorer": scorer.tolist()}
+    made: dict[str, Any] = {
+        "static": static,
+        "pooling": recipe.static.pooling(),
+        "static_shares": recipe.static.shares,
+        "block_scorer": scorer.tolist(),
+    }
     write_folder(target, weights, shape, depths, tokenizer, name, **made)
     if whole is not None:
         write_folder(whole, weights, shape, depths, tokenizer, name, quantised=False, **made)
+
+
+def refit(model: Path, target: Path, pairs: Pairs, recipe: Recipe, report: Report = silent) -> None:
+    """Write to the folder `target` the model in `model` with its exit 0 fitted to more pairs.
+
+    Raise UsageError where the pairs were not prepared with this model, or it has no exit 0.
+    """
+    encoder = OnnxEncoder.load(model)
+    if 0 not in encoder.depths:
+        raise UsageError(f"the model in {model} has no exit 0 to fit")
+    some = np.linspace(0, len(pairs) - 1, num=min(_CHECKED, len(pairs)), dtype=np.int64)
+    own = encoder.encode([pairs.queries[row].astype(np.int32) for row in some], encoder.depths[-1])
+    if np.vecdot(own, pairs.frozen[some].astype(np.float32)).min() < _SAME:
+        raise UsageError(f"the pairs were prepared with another model: run `fathom train prepare --base {model}`")
+    start, _ = read_table(model / STATIC, encoder.dimension)
+    table = fit_table(start, pairs, pairs.frozen, recipe.static.again(), recipe.loss, report=report)
+    try:
+        shutil.copytree(model, target, dirs_exist_ok=True)
+        write_table(target / STATIC, table, recipe.static.pooling())
+        write_hashes(target)
+    except OSError as error:
+        raise EnvironmentFailed(f"the model cannot be written to {target}: {error}") from error
 
 
 def _queries(encoder: OnnxEncoder, pairs: Pairs, report: Report) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:

@@ -1,7 +1,7 @@
 """Exit 0: a table of token vectors, fitted by contrast against query vectors that stay as they are.
 
-No transformer runs while it learns, so batches are large and passes cheap. A text's vector is the normalised sum of
-its tokens' rows (`indexer.encoder.static`).
+No transformer runs while it learns, so batches are large and passes cheap. A text's vector is the normalised weighted
+sum of its tokens' rows (`indexer.encoder.static`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from torch.nn import functional
 
 from indexer.encoder.interface import Vectors
 from indexer.progress import Progress, Report, silent
-from indexer.training.pairs import Pairs, Ragged
+from indexer.training.pairs import Pairs
 from indexer.training.recipe import LossPart, StaticPart
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """Texts for an embedding bag: token ids joined, and where each begins."""
+    """Texts for an embedding bag: token ids joined, what each weighs, and where each text begins."""
 
     flat: Tensor
+    weights: Tensor
     starts: Tensor
 
 
 class TokenTable(nn.Module):
-    """A vector a token; a text is their normalised sum."""
+    """A vector a token; a text is their normalised weighted sum."""
 
     def __init__(self, start: Vectors) -> None:
         """`start` (words, dim) are the first values."""
@@ -38,7 +39,7 @@ class TokenTable(nn.Module):
 
     def forward(self, texts: _Texts) -> Tensor:
         """Return vectors (n, dim) of norm 1."""
-        vectors: Tensor = functional.normalize(self.bag(texts.flat, texts.starts), dim=1)
+        vectors: Tensor = functional.normalize(self.bag(texts.flat, texts.starts, texts.weights), dim=1)
         return vectors
 
 
@@ -68,7 +69,7 @@ def fit_table(
     """Return the fitted table (words, dim). `queries` (n, dim) are the pairs' query vectors at the deepest exit.
 
     `rows` are the pairs to learn from; all by default. Each code is seen as it is, or with its name before it, or in
-    its normal form, in turn.
+    its normal form, in turn; that of a written query sometimes with its documentation.
     """
     model = TokenTable(start)
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.rate)
@@ -82,7 +83,7 @@ def fit_table(
             batch = order[number * recipe.batch : (number + 1) * recipe.batch]
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate * (1 - step / total)
-            codes = model(_shaped(random, pairs, batch))
+            codes = model(_shaped(random, pairs, batch, recipe))
             target = torch.from_numpy(queries[batch].astype(np.float32))
             unit = torch.from_numpy(pairs.unit[batch])
             same = (target @ target.T > loss.same) | (unit[:, None] == unit)
@@ -99,12 +100,15 @@ def fit_table(
     return table
 
 
-def _shaped(random: np.random.Generator, pairs: Pairs, rows: NDArray[np.int64]) -> _Texts:
+def _shaped(random: np.random.Generator, pairs: Pairs, rows: NDArray[np.int64], recipe: StaticPart) -> _Texts:
     """Return codes for a bag, each in one of its shapes."""
-    parts = []
-    for row, choice in zip(rows, random.random(len(rows)), strict=True):
-        body = pairs.normals[row] if choice < 0.25 else pairs.codes[row]
-        parts.append(np.concatenate([pairs.names[row], body]) if 0.1 < choice < 0.6 else body)
-    joined = Ragged.of([part.astype(np.int32) for part in parts])
-    flat = torch.from_numpy(joined.flat.astype(np.int64))
-    return _Texts(flat, torch.from_numpy(joined.starts[:-1]))
+    texts = []
+    for row, choice, documented in zip(rows, random.random(len(rows)), random.random(len(rows)), strict=True):
+        parts = [pairs.normals[row] if choice < 0.25 else pairs.codes[row]]
+        if pairs.written[row] and documented < recipe.documented:
+            parts.insert(0, pairs.documentation[row])
+        if 0.1 < choice < 0.6:
+            parts.insert(0, pairs.names[row])
+        texts.append(np.concatenate(parts).astype(np.int32))
+    made = recipe.pooling().weigh(texts)
+    return _Texts(*map(torch.from_numpy, (made.tokens, made.weights, made.starts[:-1])))

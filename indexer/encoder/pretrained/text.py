@@ -8,7 +8,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from indexer.encoder.interface import Ids, Tokens
-from indexer.encoder.tokens import framed, tokenise
+from indexer.encoder.tokens import Tokeniser, framed
 from indexer.errors import UsageError
 
 # Of an endless window so much is used: attention grows with its square, and a hit shows its best block.
@@ -28,13 +28,14 @@ class TextInput:
         The special tokens are the tokeniser's own, unless they are given. Raises UsageError for a tokeniser that does
         not know where in a text its tokens begin.
         """
-        self._plain = _plain(tokenizer)
-        self.start, self.end = _round(tokenizer, self._plain) if start is None else (tuple(start), tuple(end))
+        plain = _plain(tokenizer)
+        self._tokeniser = Tokeniser(plain)
+        self.start, self.end = _round(tokenizer, plain) if start is None else (tuple(start), tuple(end))
         self.window = min(_MOST, longest or _MOST) - len(self.start) - len(self.end)
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of texts of any length, none dropped."""
-        return tokenise(self._plain, texts)
+        return self._tokeniser.tokenise(texts)
 
     def rows(self, batch: Sequence[Ids]) -> Ids:
         """Return texts of one length as rows (n, length), special tokens round them."""

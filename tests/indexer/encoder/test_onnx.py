@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from indexer.encoder.files import read_config
 from indexer.encoder.interface import Encoder
 from indexer.encoder.onnx import OnnxEncoder, default_model_folder
 from indexer.encoder.units import embed_text
@@ -344,6 +345,32 @@ def test_vectors_have_norm_one_and_no_texts_give_none(tiny: OnnxEncoder, texts: 
     assert tiny.encode([], depth).shape == (0, 32)
 
 
+def test_a_share_of_exit_0_is_in_every_deeper_vector(
+    folders: dict[str, Path], texts: list[np.ndarray], tmp_path: Path
+) -> None:
+    mixed = OnnxEncoder.load(
+        write_model(tmp_path / "mixed", folders["int8"] / "tokenizer.json", static_shares={1: 0.4, 2: 0.2}), 1
+    )
+    plain = OnnxEncoder.load(folders["int8"], 1)
+    assert mixed.fingerprint != plain.fingerprint
+    first = plain.encode(texts, 0)
+    np.testing.assert_array_equal(mixed.encode(texts, 0), first)
+    for depth in (1, 2):
+        joined = plain.encode(texts, depth) + {1: 0.4, 2: 0.2}[depth] * first
+        joined /= np.linalg.norm(joined, axis=1, keepdims=True)
+        np.testing.assert_allclose(mixed.encode(texts, depth), joined, atol=1e-6)
+        assert mixed.encode([], depth).shape == (0, 32)
+
+
+@pytest.mark.parametrize("shares", [{"1": -0.1}, {"1": 1}, {"2": "much"}, {"0": 0.1}, {"3": 0.1}, 0.1])
+def test_shares_that_are_none_are_refused_by_name(folders: dict[str, Path], tmp_path: Path, shares: object) -> None:
+    copy = shutil.copytree(folders["int8"], tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "static_shares": shares}))
+    with pytest.raises(ModelDamaged, match=r"config\.json.*static_shares"):
+        read_config(copy)
+
+
 def test_tokens_are_not_truncated_and_know_their_characters(tiny: OnnxEncoder) -> None:
     text = "sort  lists\n" * 50
     tokens, empty = tiny.tokenise([text, ""])
@@ -374,6 +401,29 @@ def test_identifiers_are_divided_where_they_are_written(
     tokens = tiny.tokenise([text])[0]
     assert [WORDS[token] for token in tokens.ids] == words
     assert tokens.starts.tolist() == starts
+
+
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_many_texts_have_the_tokens_that_each_has_alone(tiny: OnnxEncoder, real: bool) -> None:
+    encoder = OnnxEncoder.load(threads=1) if real else tiny
+    random = np.random.default_rng(6)
+    marks = [chr(number) for number in range(128)] + [
+        "sortList",
+        "A_B__c9D",
+        " ",
+        "é",
+        "列",
+        "\u2028",
+        "\ufffd",
+        "İ",
+        "Ⅷ",
+        "ß",
+    ]
+    texts = ["".join(random.choice(marks, size=size)) for size in random.integers(0, 40, size=400)]
+    texts += ["", " ", "sortList\r\n\tDEF", "x\x00y", "a\x7fb", "\x0bsort\x0c", "naïve sort"]
+    for text, tokens in zip(texts, encoder.tokenise(texts), strict=True):
+        (alone,) = encoder.tokenise([text])
+        assert (tokens.ids.tolist(), tokens.starts.tolist()) == (alone.ids.tolist(), alone.starts.tolist()), text
 
 
 def test_long_text_is_the_mean_of_its_blocks(tiny: OnnxEncoder) -> None:

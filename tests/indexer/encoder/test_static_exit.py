@@ -1,4 +1,4 @@
-"""Exit 0: sums of rows of a table, each text by itself; a table that is not one is refused."""
+"""Exit 0: weighted sums of rows of a table, each text by itself; a table that is not one is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.encoder.static import StaticExit
+from indexer.encoder.static import Pooling, StaticExit, read_table, write_table
 from indexer.errors import ModelDamaged
 
 WORDS, DIMENSION = 50, 16
@@ -35,7 +35,14 @@ def ids(*numbers: int) -> np.ndarray:
     return np.array(numbers, dtype=np.int32)
 
 
-def test_a_text_is_the_sum_of_its_rows(static: StaticExit) -> None:
+@pytest.fixture
+def pooled(tmp_path: Path) -> StaticExit:
+    whole, scales = table()
+    write_table(tmp_path / "pooled.npz", whole * scales, Pooling(front=3, decay=2, power=0.5))
+    return StaticExit(tmp_path / "pooled.npz", DIMENSION)
+
+
+def test_a_file_without_pooling_sums_the_rows(static: StaticExit) -> None:
     whole, scales = table()
     rows = whole.astype(np.float64) * scales
     texts = [ids(7), ids(7, 8), ids(9, 9, 10, 3), np.arange(6, WORDS, dtype=np.int32)]
@@ -90,3 +97,50 @@ def test_threads_share_one_table(static: StaticExit) -> None:
     assert len(found) == 4
     for vectors in found:
         np.testing.assert_array_equal(vectors, wanted)
+
+
+def test_a_token_weighs_the_root_of_the_sum_of_its_places(pooled: StaticExit) -> None:
+    rows, pooling = read_table(pooled._path, DIMENSION)
+    assert pooling == Pooling(3, 2, 0.5)
+    places = 1 + 3 * np.exp(-np.arange(5) / 2)
+    texts = [ids(7, 8, 7, 9, 7), ids(), ids(8), ids(9, 9)]
+    wanted = [
+        places[[0, 2, 4]].sum() ** 0.5 * rows[7] + places[1] ** 0.5 * rows[8] + places[3] ** 0.5 * rows[9],
+        np.eye(DIMENSION)[0],
+        rows[8],
+        rows[9],
+    ]
+    for found, vector in zip(pooled.encode(texts), wanted, strict=True):
+        np.testing.assert_allclose(found, vector / np.linalg.norm(vector), atol=1e-6)
+
+
+def test_what_is_said_first_weighs_more_and_what_is_repeated_does_not_drown_it(pooled: StaticExit) -> None:
+    first, last, word = pooled.encode([ids(7, 8, 9, 10), ids(8, 9, 10, 7), ids(7)])
+    assert first @ word > last @ word
+    once, often = pooled.encode([ids(7, 8, 9), ids(7, *[8] * 30, 9)])
+    plain = StaticExit(pooled._path.with_name("plain.npz"), DIMENSION)
+    write_table(plain._path, read_table(pooled._path, DIMENSION)[0], Pooling())
+    assert often @ once > np.multiply(*plain.encode([ids(7, 8, 9), ids(7, *[8] * 30, 9)])).sum()
+
+
+def test_pooling_does_not_mind_the_other_texts(pooled: StaticExit) -> None:
+    random = np.random.default_rng(3)
+    texts = [random.integers(0, WORDS, size=size, dtype=np.int32) for size in [0, 1, 5, 200, 3, 5, 1, 1000]]
+    alone = np.concatenate([pooled.encode([text]) for text in texts])
+    np.testing.assert_array_equal(pooled.encode(texts), alone)
+
+
+@pytest.mark.parametrize(
+    "pooling", [np.array([-1.0, 2.0, 1.0]), np.array(["a", "b", "c"]), np.zeros((3, 2)), np.ones(4)]
+)
+def test_a_pooling_that_is_none_is_refused_by_name(tmp_path: Path, pooling: np.ndarray) -> None:
+    whole, scales = table()
+    np.savez(tmp_path / "static.npz", table=whole, scales=scales, pooling=pooling)
+    with pytest.raises(ModelDamaged, match=r"static\.npz"):
+        StaticExit(tmp_path / "static.npz", DIMENSION).encode([ids(1)])
+
+
+def test_a_file_that_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "static.npz").write_bytes(b"PK\x03\x04 nothing of the kind")
+    with pytest.raises(ModelDamaged, match=r"static\.npz"):
+        StaticExit(tmp_path / "static.npz", DIMENSION).encode([ids(1)])

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed:
 pytest.importorskip("onnx", reason="the extra `train` is not installed")
 
 from indexer.encoder.onnx import OnnxEncoder  # noqa: E402
+from indexer.encoder.static import read_table  # noqa: E402
 from indexer.errors import EnvironmentFailed, ModelDamaged, UsageError  # noqa: E402
 from indexer.training import loop  # noqa: E402
 from indexer.training.blocks import fit_scorer  # noqa: E402
@@ -20,9 +21,10 @@ from indexer.training.losses import Seen, losses  # noqa: E402
 from indexer.training.model import Batch, MultiExit, from_base  # noqa: E402
 from indexer.training.pairs import load_pairs, prepare  # noqa: E402
 from indexer.training.recipe import read_recipe  # noqa: E402
-from indexer.training.shipping import ship  # noqa: E402
+from indexer.training.shape import read_shape  # noqa: E402
+from indexer.training.shipping import refit, ship  # noqa: E402
 from indexer.training.static import first_table, fit_table  # noqa: E402
-from tests.indexer.training.tiny_base import RECIPE, WORDS, write_base, write_pairs  # noqa: E402
+from tests.indexer.training.tiny_base import HIDDEN, RECIPE, WORDS, write_base, write_pairs  # noqa: E402
 
 torch.set_num_threads(1)
 VOCABULARY = {word: number for number, word in enumerate(WORDS)}
@@ -249,7 +251,10 @@ def test_the_token_table_learns_which_code_a_question_is_for(made):
     table = fit_table(start, pairs, queries, longer, recipe.loss.model_copy(update={"same": 0.99}))
 
     def right(rows):
-        vectors = np.stack([rows[pairs.codes[row]].sum(0) for row in range(60)])
+        texts = recipe.static.pooling().weigh([pairs.codes[row].astype(np.int32) for row in range(60)])
+        ends = texts.starts[1:]
+        whole = [slice(*each) for each in zip(texts.starts[:-1], ends, strict=True)]
+        vectors = np.stack([texts.weights[each] @ rows[texts.tokens[each]] for each in whole])
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.mean(np.argmax(asked @ vectors.T, axis=1) == np.arange(60))
 
@@ -288,14 +293,60 @@ def test_what_ships_is_what_was_trained(made, tmp_path):
     with torch.no_grad():
         trained = run.encode(_texts())
     for depth in (1, 3):
-        np.testing.assert_allclose(encoder.encode(_texts(), depth), trained[depth].numpy(), atol=5e-5)
+        joined = trained[depth].numpy() + recipe.static.shares[depth] * encoder.encode(_texts(), 0)
+        joined /= np.linalg.norm(joined, axis=1, keepdims=True)
+        np.testing.assert_allclose(encoder.encode(_texts(), depth), joined, atol=5e-5)
     small = OnnxEncoder.load(tmp_path / "int8", 1)
     for depth in (1, 3):
-        cosines = (small.encode(_texts(), depth) * trained[depth].numpy()).sum(axis=1)
+        cosines = (small.encode(_texts(), depth) * encoder.encode(_texts(), depth)).sum(axis=1)
         assert cosines.min() > 0.98
     (tmp_path / "int8" / "exit-1.onnx").write_bytes((tmp_path / "int8" / "exit-3.onnx").read_bytes())
     with pytest.raises(ModelDamaged, match=r"exit-1\.onnx"):
         OnnxEncoder.load(tmp_path / "int8", 1)
+
+
+def test_exit_0_is_fitted_anew_and_the_others_stay(made, tmp_path):
+    _folder, base, recipe, _ = made
+    start, target = tmp_path / "start", tmp_path / "target"
+    random = np.random.default_rng(4)
+    table = random.standard_normal((len(WORDS), HIDDEN)).astype(np.float32)
+    weights = {name: value.numpy() for name, value in from_base(base, [1, 3]).state_dict().items()}
+    shape = read_shape(json.loads((base / "config.json").read_text()))
+    write_folder(start, weights, shape, [1, 3], base / "tokenizer.json", "tiny", static=table)
+    encoder = OnnxEncoder.load(start, 1)
+    with ThreadPoolExecutor(1) as pool:
+        prepare(
+            [write_pairs(tmp_path / "p.jsonl")], tmp_path / "own", encoder, query_tokens=12, code_tokens=24, pool=pool
+        )
+    own = load_pairs(tmp_path / "own")
+    longer = recipe.static.model_copy(update={"again_epochs": 40, "again_rate": 0.05})
+    refit(start, target, own, recipe.model_copy(update={"static": longer}))
+    found = OnnxEncoder.load(target, 1)
+    assert found.fingerprint != encoder.fingerprint
+    for depth in (1, 3):
+        np.testing.assert_array_equal(found.encode(_texts(), depth), encoder.encode(_texts(), depth))
+    codes = [own.codes[row].astype(np.int32) for row in range(60)]
+
+    def nearness(model):
+        return float((model.encode(codes, 0) @ own.frozen[:60].astype(np.float32).T).diagonal().mean())
+
+    assert nearness(found) > nearness(encoder) + 0.1
+    _, pooling = read_table(target / "static.npz", HIDDEN)
+    assert pooling == recipe.static.pooling()
+
+
+def test_pairs_of_another_model_do_not_fit_exit_0(made, tmp_path):
+    _folder, base, recipe, pairs = made
+    weights = {name: 2 * value.numpy() for name, value in from_base(base, [1, 3]).state_dict().items()}
+    shape = read_shape(json.loads((base / "config.json").read_text()))
+    made_of = (weights, shape, [1, 3], base / "tokenizer.json", "tiny")
+    write_folder(tmp_path / "none", *made_of)
+    with pytest.raises(UsageError, match="no exit 0"):
+        refit(tmp_path / "none", tmp_path / "target", pairs, recipe)
+    write_folder(tmp_path / "other", *made_of, static=np.ones((len(WORDS), HIDDEN), np.float32))
+    with pytest.raises(UsageError, match="another model"):
+        refit(tmp_path / "other", tmp_path / "target", pairs, recipe)
+    assert not (tmp_path / "target").exists()
 
 
 def test_a_model_folder_that_lost_its_exits_is_rewritten_whole(made, tmp_path):

@@ -120,6 +120,7 @@ depths = [1, 3]
 query_tokens = 12
 code_tokens = 24
 language_power = 0.5
+shares = { 1 = 0.4, 3 = 0.2 }
 normal = 0.3
 named = 0.3
 asked = 0.25
@@ -155,6 +156,13 @@ seed = 7
 batch = 16
 epochs = 3
 rate = 1e-2
+again_epochs = 2
+again_rate = 1e-2
+documented = 0.5
+front = 3.0
+decay = 12.0
+power = 0.5
+shares = { 1 = 0.4, 3 = 0.2 }
 """
 
 
