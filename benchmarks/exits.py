@@ -130,8 +130,12 @@ def main() -> None:
         earlier = json.loads(arguments.beside.read_text()) if arguments.beside else {"sets": {}}
         figures: dict[str, Any] = {"stripped": arguments.strip_docstrings, "sets": {}}
         if arguments.beside:
-            figures["rest"] = {name: earlier["machine"][name] for name in ("date", "commit")}
-            figures.update({"speed": earlier["speed"]} if "speed" in earlier else {})
+            if earlier["stripped"] != arguments.strip_docstrings:
+                parser.error("--beside was measured with docstrings and this is not, or the other way round")
+            figures["rest"] = {name: earlier["machine"][name] for name in ("date", "commit")} | {"systems": []}
+            if "speed" in earlier and not arguments.speed:
+                figures["speed"] = earlier["speed"]
+                figures["rest"]["systems"] = ["speed"]
         for path in arguments.sets:
             text_set = read_set(path)
             assert isinstance(text_set, TextSet)
@@ -140,7 +144,8 @@ def main() -> None:
             before = earlier["sets"].get(text_set.name, {})
             figures["sets"][text_set.name] = {name: found.get(name, before.get(name)) for name in (*before, *found)}
             if arguments.beside:
-                figures["rest"]["systems"] = [name for name in before if name not in found]
+                kept = [name for name in before if name not in found]
+                figures["rest"]["systems"] = list(dict.fromkeys([*kept, *figures["rest"]["systems"]]))
             _show(text_set.name, figures["sets"][text_set.name])
         if arguments.speed:
             texts = [text.text for text in read_set(arguments.sets[0]).texts.values()][:_SPEED_TEXTS]  # type: ignore[union-attr]

@@ -46,9 +46,9 @@ def lines(exits: Mapping[str, Any] | None, aggregation: Mapping[str, Any] | None
 
 
 def _rest(exits: Mapping[str, Any]) -> str:
-    """Say which exits, and speed, were taken from an earlier result, and from when they are."""
+    """Say what was taken from an earlier result, and from when that is."""
     rest = exits.get("rest")
-    return f"; {', '.join(rest['systems'])} and speed: {rest['date'][:10]}, commit {rest['commit']}" if rest else ""
+    return f"; {', '.join(rest['systems'])}: {rest['date'][:10]}, commit {rest['commit']}" if rest else ""
 
 
 def _aggregation(figures: Mapping[str, Any]) -> list[str]:

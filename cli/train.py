@@ -166,7 +166,7 @@ def ship_command(files: tuple[Path, ...], base: Path, pairs: Path, run: Path, ta
 @click.option("--target", type=_FOLDER, required=True, help="The model folder to write.")
 @_recipe
 def refit_command(pairs: Path, model: Path, target: Path, recipe: Path | None) -> None:
-    """Fit exit 0 of a model to more pairs, prepared with that model as --base; its other exits stay as they are."""
+    """Fit exit 0 of a model to more pairs, prepared with that model as --base; the layers stay as they are."""
     from cli.progress import progress
     from indexer.training.pairs import load_pairs
     from indexer.training.recipe import RECIPE, read_recipe

@@ -26,7 +26,7 @@ class Tokens:
 
     @property
     def starts(self) -> Ids:
-        """The character (tokens,) at which each token starts."""
+        """The character (tokens,) at which each token starts; ask once."""
         return self._starts() if callable(self._starts) else self._starts
 
 

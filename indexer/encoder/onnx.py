@@ -64,14 +64,13 @@ class OnnxEncoder:
         check_window(token_ids, self.window)
         if depth == 0:
             return self.static.encode(token_ids)
-        session = self._session(depth)
+        session, share = self._session(depth), self.static_shares.get(depth, 0.0)
 
         def forward(batch: Sequence[Ids]) -> Vectors:
             vectors: Vectors = session.run(None, {"ids": framed(batch, *self._special)})[0]
-            return vectors
+            return self.static.beside(vectors, batch, share)
 
-        made = self._batches.encode(token_ids, self.dimension, forward)
-        return self.static.beside(made, token_ids, self.static_shares.get(depth, 0.0))
+        return self._batches.encode(token_ids, self.dimension, forward)
 
     def _session(self, depth: int) -> Any:
         """Return the graph of a depth, loaded at first use."""

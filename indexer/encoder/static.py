@@ -6,6 +6,7 @@ signature) and what it says often weigh more, as the file's pooling has it.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,11 +37,11 @@ class Pooling:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.front >= 0 and self.decay > 0 and 0 < self.power <= 1):
+        if not (0 <= self.front < math.inf and 0 < self.decay < math.inf and 0 < self.power <= 1):
             raise ValueError(f"{self}: no such pooling")
 
     def weigh(self, texts: Sequence[Ids]) -> Weighed:
-        """Return the tokens of texts, each once a text, and what each weighs there."""
+        """Return the tokens of texts, each once a text, and what each weighs there. Ids are below 2**24."""
         lengths = np.array([len(ids) for ids in texts], dtype=np.int64)
         flat = np.concatenate([np.empty(0, np.int64), *texts])
         owner = np.repeat(np.arange(len(texts)), lengths)
@@ -57,7 +58,10 @@ class Pooling:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Tokens with their weights: those of text i are `tokens[starts[i]:starts[i + 1]]`, ascending."""
+    """Tokens of n texts with their weights: those of text i are `tokens[starts[i]:starts[i + 1]]`, ascending.
+
+    `tokens` and `weights` are of one length, `starts` (n + 1,).
+    """
 
     tokens: NDArray[np.int64]
     weights: Vectors
@@ -69,7 +73,7 @@ PLAIN = Pooling()
 
 
 class StaticExit:
-    """A token table in a file, read at first use: who only searches never needs it."""
+    """A token table in a file, read at first use."""
 
     def __init__(self, path: Path, dimension: int) -> None:
         self._path = path
@@ -91,6 +95,8 @@ class StaticExit:
         table, pooling = self._table()
         result = np.zeros((len(token_ids), table.shape[1]), dtype=np.float32)
         texts = pooling.weigh(token_ids)
+        if texts.tokens.max(initial=0) >= len(table):
+            raise ModelDamaged(f"the model file {self._path} has {len(table)} words, the tokenizer more")
         # Rows are gathered into the same memory for each text: fresh memory would take as long as the sum.
         held = np.empty((np.diff(texts.starts).max(initial=0), table.shape[1]), dtype=np.float32)
         for row, (start, end) in enumerate(pairwise(texts.starts.tolist())):
@@ -116,9 +122,9 @@ def read_table(path: Path, dimension: int) -> tuple[Vectors, Pooling]:
             table: Vectors = archive["table"].astype(np.float32) * archive["scales"]
             # A file of the time before has none: its sums are plain.
             pooling = Pooling(*archive["pooling"].astype(float).tolist()) if "pooling" in archive.files else PLAIN
-    except (KeyError, TypeError, ValueError, BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:
         raise ModelDamaged(f"the model file {path} holds no token table ({error})") from error
-    if table.ndim != 2 or table.shape[1] != dimension:
+    if table.ndim != 2 or table.shape[1] != dimension or not len(table):
         shape = " × ".join(map(str, table.shape))
         raise ModelDamaged(f"the model file {path} is {shape} where {dimension} are said")
     return table, pooling

@@ -47,12 +47,19 @@ def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
 def _shorter(tokenizer: Tokenizer) -> Tokenizer | None:
     """Return a tokeniser that does to ASCII what this one does, without what ASCII does not need; None if unknown.
 
-    Of BERT's normaliser lower case is left: there are no accents, no Chinese, and control characters are not let in.
+    Of BERT's normaliser lower case is left: there are no accents, no Chinese, and control characters are not let in. It
+    also makes spaces of tabs and ends of lines, which BERT's division into words takes for spaces anyway.
     """
     description = json.loads(tokenizer.to_str())
     normaliser = description.get("normalizer") or {}
     *before, last = normaliser.get("normalizers") or [normaliser]
     if last.get("type") != "BertNormalizer" or not last.get("lowercase"):
+        return None
+    if (description.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer":
+        return None
+    if any(added["normalized"] for added in description.get("added_tokens", ())):
+        return None
+    if any(step["type"] != "Replace" or not step["content"].isascii() for step in before):
         return None
     description["normalizer"] = {"type": "Sequence", "normalizers": [*before, {"type": "Lowercase"}]}
     return Tokenizer.from_str(json.dumps(description))

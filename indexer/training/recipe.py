@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -89,7 +90,7 @@ class StaticPart(_Part):
     decay: float = Field(gt=0)
     power: float = Field(gt=0, le=1)
     # What its vector weighs beside that of a deeper exit, which is 1.
-    shares: dict[int, float]
+    shares: dict[int, Annotated[float, Field(ge=0, lt=1)]]
 
     def pooling(self) -> Pooling:
         """Return how a text's tokens are summed."""
@@ -113,6 +114,8 @@ class Recipe(_Part):
     def _weighs_every_exit(self) -> Recipe:
         if set(self.loss.exits) != set(self.model.depths):
             raise ValueError("loss.exits must give a weight to each of model.depths, and to no other")
+        if not set(self.static.shares) <= set(self.model.depths):
+            raise ValueError("static.shares must name none but model.depths")
         return self
 
     def identity(self) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from indexer.encoder.files import STATIC, write_hashes
+from indexer.encoder.files import CONFIG, STATIC, write_hashes
 from indexer.encoder.interface import Vectors
 from indexer.encoder.onnx import OnnxEncoder
 from indexer.encoder.static import read_table, write_table
@@ -51,10 +52,13 @@ def ship(
     """Fit the token table and the block scorer to a run's checkpoint, and write the model folder `target`.
 
     `base` is the folder of the model that the run began with, `files` the pair files in which long codes are found.
-    In `whole` the same model is written in float32, for comparison.
+    In `whole` the same model is written in float32, for comparison. Raises UsageError for a run of another version.
     """
     state = read_checkpoint(run / CHECKPOINT)
-    recipe = Recipe.model_validate_json(state["recipe"])
+    try:
+        recipe = Recipe.model_validate_json(state["recipe"])
+    except ValidationError as error:
+        raise UsageError(f"the recipe of the run in {run} is of another version: {error.errors()[0]['msg']}") from error
     weights = {name: value.float().numpy() for name, value in state["model"].items()}
     shape = read_shape(json.loads((base / "config.json").read_text()))
     depths, name, tokenizer = recipe.model.depths, recipe.model.name, base / "tokenizer.json"
@@ -64,14 +68,13 @@ def ship(
         queries = _queries(encoder, pairs, report)
         singles = [np.array([token], dtype=np.int32) for token in range(shape.words)]
         start = first_table(encoder.encode(singles, depths[-1]), pairs)
-        static = fit_table(start, pairs, queries, recipe.static, recipe.loss, report=report)
-        scorer = _scorer(encoder, files)
-    made: dict[str, Any] = {
-        "static": static,
-        "pooling": recipe.static.pooling(),
-        "static_shares": recipe.static.shares,
-        "block_scorer": scorer.tolist(),
-    }
+        made: dict[str, Any] = {
+            "static": fit_table(start, pairs, queries, recipe.static, recipe.loss, report=report),
+            "pooling": recipe.static.pooling(),
+            "static_shares": recipe.static.shares,
+        }
+        write_folder(Path(scratch), weights, shape, depths, tokenizer, name, **made)
+        made["block_scorer"] = _scorer(OnnxEncoder.load(Path(scratch)), files).tolist()
     write_folder(target, weights, shape, depths, tokenizer, name, **made)
     if whole is not None:
         write_folder(whole, weights, shape, depths, tokenizer, name, quantised=False, **made)
@@ -80,23 +83,38 @@ def ship(
 def refit(model: Path, target: Path, pairs: Pairs, recipe: Recipe, report: Report = silent) -> None:
     """Write to the folder `target` the model in `model` with its exit 0 fitted to more pairs.
 
-    Raise UsageError where the pairs were not prepared with this model, or it has no exit 0.
+    It is pooled as the recipe says, and the deeper exits have the recipe's shares of it. Raise UsageError where the
+    pairs were not prepared with this model, or it has no exit 0.
     """
     encoder = OnnxEncoder.load(model)
-    if 0 not in encoder.depths:
-        raise UsageError(f"the model in {model} has no exit 0 to fit")
-    some = np.linspace(0, len(pairs) - 1, num=min(_CHECKED, len(pairs)), dtype=np.int64)
-    own = encoder.encode([pairs.queries[row].astype(np.int32) for row in some], encoder.depths[-1])
-    if np.vecdot(own, pairs.frozen[some].astype(np.float32)).min() < _SAME:
-        raise UsageError(f"the pairs were prepared with another model: run `fathom train prepare --base {model}`")
+    if not set(recipe.static.shares) | {0} <= set(encoder.depths):
+        raise UsageError(
+            f"the model in {model} has exits {encoder.depths}: none at 0 to fit, or not those of the recipe"
+        )
+    if target.resolve() == model.resolve():
+        raise UsageError("--target is --model: name another folder to write")
+    if not _prepared_with(encoder, pairs):
+        raise UsageError(f"the pairs were not prepared with this model: run `fathom train prepare --base {model}`")
     start, _ = read_table(model / STATIC, encoder.dimension)
     table = fit_table(start, pairs, pairs.frozen, recipe.static.again(), recipe.loss, report=report)
     try:
         shutil.copytree(model, target, dirs_exist_ok=True)
         write_table(target / STATIC, table, recipe.static.pooling())
+        config = json.loads((target / CONFIG).read_text(encoding="utf-8"))
+        (target / CONFIG).write_text(json.dumps({**config, "static_shares": recipe.static.shares}, indent=2) + "\n")
         write_hashes(target)
     except OSError as error:
         raise EnvironmentFailed(f"the model cannot be written to {target}: {error}") from error
+
+
+def _prepared_with(encoder: OnnxEncoder, pairs: Pairs) -> bool:
+    """Tell whether the vectors of the pairs' queries are this model's."""
+    some = np.linspace(0, len(pairs) - 1, num=min(_CHECKED, len(pairs)), dtype=np.int64)
+    texts = [pairs.queries[row].astype(np.int32)[: encoder.window] for row in some]
+    if pairs.frozen.shape[1] != encoder.dimension:
+        return False
+    own = encoder.encode(texts, encoder.depths[-1])
+    return bool((np.vecdot(own, pairs.frozen[some].astype(np.float32)) > _SAME).all())
 
 
 def _queries(encoder: OnnxEncoder, pairs: Pairs, report: Report) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:

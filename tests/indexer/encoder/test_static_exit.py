@@ -131,7 +131,8 @@ def test_pooling_does_not_mind_the_other_texts(pooled: StaticExit) -> None:
 
 
 @pytest.mark.parametrize(
-    "pooling", [np.array([-1.0, 2.0, 1.0]), np.array(["a", "b", "c"]), np.zeros((3, 2)), np.ones(4)]
+    "pooling",
+    [np.array([-1.0, 2.0, 1.0]), np.array([np.inf, 2.0, 1.0]), np.array(["a", "b", "c"]), np.zeros((3, 2)), np.ones(4)],
 )
 def test_a_pooling_that_is_none_is_refused_by_name(tmp_path: Path, pooling: np.ndarray) -> None:
     whole, scales = table()
@@ -141,6 +142,12 @@ def test_a_pooling_that_is_none_is_refused_by_name(tmp_path: Path, pooling: np.n
 
 
 def test_a_file_that_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "static.npz").write_bytes(b"PK\x03\x04 nothing of the kind")
-    with pytest.raises(ModelDamaged, match=r"static\.npz"):
-        StaticExit(tmp_path / "static.npz", DIMENSION).encode([ids(1)])
+    for content in (b"PK\x03\x04 nothing of the kind", b""):
+        (tmp_path / "static.npz").write_bytes(content)
+        with pytest.raises(ModelDamaged, match=r"static\.npz"):
+            StaticExit(tmp_path / "static.npz", DIMENSION).encode([ids(1)])
+
+
+def test_a_token_that_the_table_has_not_is_refused_by_name(static: StaticExit) -> None:
+    with pytest.raises(ModelDamaged, match=r"static\.npz has 50 words"):
+        static.encode([ids(7), ids(8, WORDS)])

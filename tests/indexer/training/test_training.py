@@ -312,7 +312,8 @@ def test_exit_0_is_fitted_anew_and_the_others_stay(made, tmp_path):
     table = random.standard_normal((len(WORDS), HIDDEN)).astype(np.float32)
     weights = {name: value.numpy() for name, value in from_base(base, [1, 3]).state_dict().items()}
     shape = read_shape(json.loads((base / "config.json").read_text()))
-    write_folder(start, weights, shape, [1, 3], base / "tokenizer.json", "tiny", static=table)
+    options = {"static": table, "static_shares": {1: 0.1, 3: 0.1}}
+    write_folder(start, weights, shape, [1, 3], base / "tokenizer.json", "tiny", **options)
     encoder = OnnxEncoder.load(start, 1)
     with ThreadPoolExecutor(1) as pool:
         prepare(
@@ -323,8 +324,9 @@ def test_exit_0_is_fitted_anew_and_the_others_stay(made, tmp_path):
     refit(start, target, own, recipe.model_copy(update={"static": longer}))
     found = OnnxEncoder.load(target, 1)
     assert found.fingerprint != encoder.fingerprint
-    for depth in (1, 3):
-        np.testing.assert_array_equal(found.encode(_texts(), depth), encoder.encode(_texts(), depth))
+    for name in ("exit-1.onnx", "exit-3.onnx", "weights.bin", "tokenizer.json"):
+        assert (target / name).read_bytes() == (start / name).read_bytes()
+    assert found.static_shares == recipe.static.shares
     codes = [own.codes[row].astype(np.int32) for row in range(60)]
 
     def nearness(model):
@@ -341,11 +343,13 @@ def test_pairs_of_another_model_do_not_fit_exit_0(made, tmp_path):
     shape = read_shape(json.loads((base / "config.json").read_text()))
     made_of = (weights, shape, [1, 3], base / "tokenizer.json", "tiny")
     write_folder(tmp_path / "none", *made_of)
-    with pytest.raises(UsageError, match="no exit 0"):
+    with pytest.raises(UsageError, match=r"exits \(1, 3\): none at 0"):
         refit(tmp_path / "none", tmp_path / "target", pairs, recipe)
     write_folder(tmp_path / "other", *made_of, static=np.ones((len(WORDS), HIDDEN), np.float32))
-    with pytest.raises(UsageError, match="another model"):
+    with pytest.raises(UsageError, match="not prepared with this model"):
         refit(tmp_path / "other", tmp_path / "target", pairs, recipe)
+    with pytest.raises(UsageError, match="--target"):
+        refit(tmp_path / "other", tmp_path / "other", pairs, recipe)
     assert not (tmp_path / "target").exists()
 
 

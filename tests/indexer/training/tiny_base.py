@@ -120,7 +120,6 @@ depths = [1, 3]
 query_tokens = 12
 code_tokens = 24
 language_power = 0.5
-shares = { 1 = 0.4, 3 = 0.2 }
 normal = 0.3
 named = 0.3
 asked = 0.25
