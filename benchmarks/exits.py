@@ -76,10 +76,10 @@ def quality(
         result[name] = {
             measure: _rounded(estimate(list(values[name][measure].values()))) for measure in ("MRR@10", "NDCG@10")
         }
-    reference = next(name for name in values if name.startswith("base "))
-    for name in result:
-        difference = compare(values[name]["MRR@10"], values[reference]["MRR@10"], level=0.9)
-        result[name]["MRR@10 above the base"] = _rounded(difference)
+    for reference in [name for name in values if name.startswith("base ")]:
+        for name in result:
+            difference = compare(values[name]["MRR@10"], values[reference]["MRR@10"], level=0.9)
+            result[name]["MRR@10 above the base"] = _rounded(difference)
     return result
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", type=Path)
-    parser.add_argument("--base", type=Path, required=True, help="folder of the float32 original of the base model")
+    parser.add_argument("--base", type=Path, help="folder of the float32 original of the base model")
     parser.add_argument("--model", type=Path, help="a model folder; the shipped one by default")
     parser.add_argument("--float", type=Path, help="the same model in float32, to see what 8 bits lose")
     parser.add_argument("--depths", type=int, nargs="+", help="of our exits these alone; all by default")
@@ -120,11 +120,16 @@ def main() -> None:
     parser.add_argument("--strip-docstrings", action="store_true")
     parser.add_argument("--speed", action="store_true", help="measure tokens/s as well, on the first set's texts")
     arguments = parser.parse_args()
+    if not arguments.base and (arguments.speed or not arguments.beside):
+        parser.error("--base is needed, but for --beside without --speed")
     with tempfile.TemporaryDirectory() as scratch:
         base, float32 = Path(scratch) / "base", Path(scratch) / "float32"
-        export_base(arguments.base, base, "base")
-        export_base(arguments.base, float32, "float32", quantised=False)
-        encoders = {"base": OnnxEncoder.load(base), "ours": OnnxEncoder.load(arguments.model)}
+        encoders = {}
+        if arguments.base:
+            export_base(arguments.base, base, "base")
+            export_base(arguments.base, float32, "float32", quantised=False)
+            encoders["base"] = OnnxEncoder.load(base)
+        encoders["ours"] = OnnxEncoder.load(arguments.model)
         if arguments.float:
             encoders["float"] = OnnxEncoder.load(arguments.float)
         earlier = json.loads(arguments.beside.read_text()) if arguments.beside else {"sets": {}}
