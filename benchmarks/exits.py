@@ -122,6 +122,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.base and (arguments.speed or not arguments.beside):
         parser.error("--base is needed, but for --beside without --speed")
+    earlier = json.loads(arguments.beside.read_text()) if arguments.beside else {"sets": {}}
+    if earlier.get("stripped", arguments.strip_docstrings) != arguments.strip_docstrings:
+        parser.error("--beside was measured with docstrings and this is not, or the other way round")
     with tempfile.TemporaryDirectory() as scratch:
         base, float32 = Path(scratch) / "base", Path(scratch) / "float32"
         encoders = {}
@@ -132,11 +135,8 @@ def main() -> None:
         encoders["ours"] = OnnxEncoder.load(arguments.model)
         if arguments.float:
             encoders["float"] = OnnxEncoder.load(arguments.float)
-        earlier = json.loads(arguments.beside.read_text()) if arguments.beside else {"sets": {}}
         figures: dict[str, Any] = {"stripped": arguments.strip_docstrings, "sets": {}}
         if arguments.beside:
-            if earlier["stripped"] != arguments.strip_docstrings:
-                parser.error("--beside was measured with docstrings and this is not, or the other way round")
             figures["rest"] = {name: earlier["machine"][name] for name in ("date", "commit")} | {"systems": []}
             if "speed" in earlier and not arguments.speed:
                 figures["speed"] = earlier["speed"]

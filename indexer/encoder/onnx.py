@@ -36,7 +36,7 @@ class OnnxEncoder:
         self._special = ((config.start_id,), (config.end_id,))
         self._tokeniser = Tokeniser(Tokenizer.from_file(str(folder / TOKENIZER)))
         self._folder, self._threads = folder, threads
-        self.static, self.static_shares = StaticExit(folder / STATIC, config.dimension), config.static_shares
+        self.static = StaticExit(folder / STATIC, config.dimension, config.static_shares)
         self._batches = Batches()
         self._sessions: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -64,11 +64,11 @@ class OnnxEncoder:
         check_window(token_ids, self.window)
         if depth == 0:
             return self.static.encode(token_ids)
-        session, share = self._session(depth), self.static_shares.get(depth, 0.0)
+        session = self._session(depth)
 
         def forward(batch: Sequence[Ids]) -> Vectors:
             vectors: Vectors = session.run(None, {"ids": framed(batch, *self._special)})[0]
-            return self.static.beside(vectors, batch, share)
+            return self.static.beside(vectors, batch, depth)
 
         return self._batches.encode(token_ids, self.dimension, forward)
 

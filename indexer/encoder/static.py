@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -75,14 +75,16 @@ PLAIN = Pooling()
 class StaticExit:
     """A token table in a file, read at first use."""
 
-    def __init__(self, path: Path, dimension: int) -> None:
-        self._path = path
+    def __init__(self, path: Path, dimension: int, shares: Mapping[int, float] | None = None) -> None:
+        """`shares` say what its vectors weigh beside those of a deeper exit, by depth."""
+        self._path, self._shares = path, shares or {}
         self._dimension = dimension
         self._lock = threading.Lock()
         self._read: tuple[Vectors, Pooling] | None = None
 
-    def beside(self, deeper: Vectors, token_ids: Sequence[Ids], share: float) -> Vectors:
-        """Return the vectors (n, dim) of a deeper exit with `share` of the texts' own here added, of norm 1."""
+    def beside(self, deeper: Vectors, token_ids: Sequence[Ids], depth: int) -> Vectors:
+        """Return the vectors (n, dim) of the exit at `depth` with its share of the texts' own here added, of norm 1."""
+        share = self._shares.get(depth, 0.0)
         if not share:
             return deeper
         joined: Vectors = deeper + np.float32(share) * self.encode(token_ids)

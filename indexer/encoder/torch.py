@@ -84,7 +84,7 @@ class TorchEncoder:
         with self._lock:
             for rows in _batches([len(ids) for ids in token_ids], budget):
                 result[rows] = self._forward([token_ids[row] for row in rows], depth)
-        return self._plain.static.beside(result, token_ids, self._plain.static_shares.get(depth, 0.0))
+        return self._plain.static.beside(result, token_ids, depth)
 
     def _forward(self, blocks: Sequence[Ids], depth: int) -> Vectors:
         import torch

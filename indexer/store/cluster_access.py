@@ -11,6 +11,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from indexer.batching import batched
 from indexer.cluster.connection import Cluster
 from indexer.cluster.generations import Query, hits, mark_removed, refresh
 from indexer.cluster.lease import Lease
@@ -165,6 +166,5 @@ def _query(kind: str, filters: Sequence[Query]) -> Query:
 
 
 def batches(values: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield as many values at a time as a clause takes."""
-    for start in range(0, len(values), CLAUSE):
-        yield list(values[start : start + CLAUSE])
+    """Return as many values at a time as a clause takes."""
+    return batched(values, CLAUSE)

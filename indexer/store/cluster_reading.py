@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ from indexer.store.interface import (
     unit_vectors,
 )
 from indexer.store.kept import Kept
-from indexer.store.manifest import REPAIR, Fault, Manifest
+from indexer.store.manifest import REPAIR, Fault, Manifest, refuse_missing
 from indexer.types import Block, Skipped, Unit
 
 # Heads, texts and whole units that were read are kept, up to so many.
@@ -54,8 +53,6 @@ _KEPT_HEADS, _KEPT_TEXTS, _KEPT_UNITS = 100_000, 10_000, 2_000
 _KEPT_AT_ONCE = 100
 # Files whose units are listed together.
 _FILES = 200
-
-_T = TypeVar("_T")
 
 
 class _Read:
@@ -95,7 +92,9 @@ class ClusterReader:
         def fetch(missing: list[int]) -> dict[int, Unit]:
             return {int(name): unit_of(row) for name, row in self._rows.get("unit", missing).items()}
 
-        return _whole(keys, self._lately().units.read(keys, fetch))
+        found = self._lately().units.read(keys, fetch)
+        refuse_missing(keys, found)
+        return found
 
     def heads(self, keys: Sequence[int]) -> dict[int, Head]:
         """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
@@ -104,7 +103,9 @@ class ClusterReader:
             found = (self._heads_where([{"terms": {"key": batch}}]) for batch in batches(missing))
             return {head.key: head for heads in found for head in heads}
 
-        return _whole(keys, self._lately().heads.read(keys, fetch))
+        found = self._lately().heads.read(keys, fetch)
+        refuse_missing(keys, found)
+        return found
 
     def key_of(self, unit_id: str) -> int | None:
         """Return the key of a live unit by its id."""
@@ -248,11 +249,3 @@ class ClusterReader:
     def _units_of(self, filters: Sequence[Query]) -> Iterator[tuple[int, int, Unit]]:
         for row in self._rows.rows("unit", filters):
             yield row["file"], row["key"], unit_of(row)
-
-
-def _whole(keys: Sequence[int], found: dict[int, _T]) -> dict[int, _T]:
-    """Return what was found; raise IndexDamaged where any of the keys is missing."""
-    missing = sum(key not in found for key in keys)
-    if missing:
-        raise IndexDamaged(f"{missing} units that the index names are not in its store; {REPAIR}")
-    return found

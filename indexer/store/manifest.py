@@ -6,7 +6,7 @@ Reads and verifies files; does not know what is inside them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,13 @@ def refuse_other_model(manifest: Manifest, name: str, fingerprint: str, place: s
             f"the index {place} was made with another model: {manifest.model}, and this is {name}{version}; "
             f"name that one's folder with --model, or {REINDEX}"
         )
+
+
+def refuse_missing(keys: Iterable[int], found: Container[int]) -> None:
+    """Raise IndexDamaged, with their number, where units that an index names are not among those its store has."""
+    missing = sum(key not in found for key in keys)
+    if missing:
+        raise IndexDamaged(f"{missing} units that the index names are not in its store; {REPAIR}")
 
 
 def read_manifest(text: str) -> Manifest:

@@ -15,6 +15,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from indexer.batching import batched
 from indexer.errors import IndexDamaged
 from indexer.store.connection import STORE_FILE, Connections, sqlite_errors
 from indexer.store.interface import (
@@ -29,7 +30,7 @@ from indexer.store.interface import (
     unit_vectors,
 )
 from indexer.store.kept import Kept
-from indexer.store.manifest import REINDEX, REPAIR, Fault, Manifest, read_manifest
+from indexer.store.manifest import REINDEX, Fault, Manifest, read_manifest, refuse_missing
 from indexer.store.overview import altered, miscounted, read_catalogue, read_sources, read_statistics
 from indexer.store.rewritings import any_rewritings, rewritings_of
 from indexer.store.rows import block_of, skipped_of, unit_of
@@ -249,7 +250,7 @@ class SqliteReader:
         for batch in batches(keys):
             for row in self._rows_of(columns, batch):
                 rows[row[0]] = row
-        _refuse_missing([key for key in keys if key not in rows])
+        refuse_missing(keys, rows)
         return {key: rows[key] for key in keys}
 
     def _rows_of(self, columns: str, batch: Sequence[int]) -> list[tuple[Any, ...]]:
@@ -261,15 +262,9 @@ class SqliteReader:
             return connection.execute(sql, batch).fetchall()
 
 
-def _refuse_missing(missing: Sequence[int]) -> None:
-    if missing:
-        raise IndexDamaged(f"{len(missing)} units that the index names are not in its store; {REPAIR}")
-
-
 def batches(keys: Sequence[_T]) -> Iterator[list[_T]]:
-    """Yield as many keys at a time as a statement takes."""
-    for start in range(0, len(keys), _BATCH):
-        yield list(keys[start : start + _BATCH])
+    """Return as many keys at a time as a statement takes."""
+    return batched(keys, _BATCH)
 
 
 def marks(batch: Sequence[object]) -> str:

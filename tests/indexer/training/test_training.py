@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed: pip install 'fathom-search[train]'")
 pytest.importorskip("onnx", reason="the extra `train` is not installed")
 
+from indexer.encoder.files import read_config  # noqa: E402
 from indexer.encoder.onnx import OnnxEncoder  # noqa: E402
 from indexer.encoder.static import read_table  # noqa: E402
 from indexer.errors import EnvironmentFailed, ModelDamaged, UsageError  # noqa: E402
@@ -326,7 +327,7 @@ def test_exit_0_is_fitted_anew_and_the_others_stay(made, tmp_path):
     assert found.fingerprint != encoder.fingerprint
     for name in ("exit-1.onnx", "exit-3.onnx", "weights.bin", "tokenizer.json"):
         assert (target / name).read_bytes() == (start / name).read_bytes()
-    assert found.static_shares == recipe.static.shares
+    assert read_config(target).static_shares == recipe.static.shares
     codes = [own.codes[row].astype(np.int32) for row in range(60)]
 
     def nearness(model):
