@@ -92,13 +92,17 @@ def _rounded(found: Any) -> list[float]:
 
 
 def speed(encoders: Mapping[str, OnnxEncoder], texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return the best of some rounds in tokens/s, tokenising included; the systems take turns."""
+    """Return the best of some rounds in tokens/s, tokenising included; the systems take turns.
+
+    Exit 0, which is done before it has begun, gets more texts, in each round others: words once seen are known.
+    """
     best: dict[str, float] = {}
-    for _ in range(_ROUNDS):
+    for place in range(_ROUNDS):
         for name, encoder in encoders.items():
             for depth in encoder.depths:
+                asked = texts[:_SPEED_TEXTS] if depth else texts[place::_ROUNDS]
                 began = time.perf_counter()
-                tokens = encoder.tokenise(texts)
+                tokens = encoder.tokenise(asked)
                 encoder.encode([seen.ids[: encoder.window] for seen in tokens], depth)
                 rate = sum(min(len(seen.ids), encoder.window) for seen in tokens) / (time.perf_counter() - began)
                 best[f"{name} {depth}"] = max(rate, best.get(f"{name} {depth}", 0.0))
@@ -118,10 +122,12 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", help="of our exits these alone; all by default")
     parser.add_argument("--beside", type=Path, help="an earlier result: what is not measured now is taken from it")
     parser.add_argument("--strip-docstrings", action="store_true")
-    parser.add_argument("--speed", action="store_true", help="measure tokens/s as well, on the first set's texts")
+    parser.add_argument("--speed", type=Path, metavar="SET", help="measure tokens/s as well, on this set's texts")
     arguments = parser.parse_args()
     if not arguments.base and (arguments.speed or not arguments.beside):
         parser.error("--base is needed, but for --beside without --speed")
+    if not arguments.sets and not (arguments.beside and arguments.speed):
+        parser.error("name a set, or --beside and --speed: then tokens/s alone are measured")
     earlier = json.loads(arguments.beside.read_text()) if arguments.beside else {"sets": {}}
     if earlier.get("stripped", arguments.strip_docstrings) != arguments.strip_docstrings:
         parser.error("--beside was measured with docstrings and this is not, or the other way round")
@@ -136,11 +142,13 @@ def main() -> None:
         if arguments.float:
             encoders["float"] = OnnxEncoder.load(arguments.float)
         figures: dict[str, Any] = {"stripped": arguments.strip_docstrings, "sets": {}}
-        if arguments.beside:
-            figures["rest"] = {name: earlier["machine"][name] for name in ("date", "commit")} | {"systems": []}
-            if "speed" in earlier and not arguments.speed:
-                figures["speed"] = earlier["speed"]
-                figures["rest"]["systems"] = ["speed"]
+        kept: list[str] = []
+        if "speed" in earlier and not arguments.speed:
+            figures["speed"] = earlier["speed"]
+            kept.append("speed")
+        if not arguments.sets:
+            figures["sets"] = earlier["sets"]
+            kept += next(iter(earlier["sets"].values()))
         for path in arguments.sets:
             text_set = read_set(path)
             assert isinstance(text_set, TextSet)
@@ -148,18 +156,31 @@ def main() -> None:
             found = quality(encoders, text_set, depths, stripped=arguments.strip_docstrings)
             before = earlier["sets"].get(text_set.name, {})
             figures["sets"][text_set.name] = {name: found.get(name, before.get(name)) for name in (*before, *found)}
-            if arguments.beside:
-                kept = [name for name in before if name not in found]
-                figures["rest"]["systems"] = list(dict.fromkeys([*kept, *figures["rest"]["systems"]]))
+            kept += [name for name in before if name not in found and name not in kept]
             _show(text_set.name, figures["sets"][text_set.name])
         if arguments.speed:
-            texts = [text.text for text in read_set(arguments.sets[0]).texts.values()][:_SPEED_TEXTS]  # type: ignore[union-attr]
+            timed = read_set(arguments.speed)
+            assert isinstance(timed, TextSet)
+            texts = [text.text for text in timed.texts.values()]
             figures["speed"] = speed({"base float32": OnnxEncoder.load(float32), **encoders}, texts)
             for name, row in figures["speed"].items():
                 print(f"{name:12} {row['tokens_per_second']:>10,} tokens/s {row['ratio']:>8} ×")
+    if kept:
+        figures["rest"] = _origins(earlier, kept)
     if len(figures["sets"]) > 1:
         _show("mean", _means(figures["sets"]))
     print(write_result("exits", figures), machine()["instructions"])
+
+
+def _origins(earlier: Mapping[str, Any], kept: Collection[str]) -> list[dict[str, Any]]:
+    """Return when and at which commit each of the systems that were kept was measured."""
+    own = {name: earlier["machine"][name] for name in ("date", "commit")}
+    parts = [
+        {**part, "systems": [name for name in part["systems"] if name in kept]} for part in earlier.get("rest", ())
+    ]
+    known = [name for part in parts for name in part["systems"]]
+    parts.append({**own, "systems": [name for name in kept if name not in known]})
+    return [part for part in parts if part["systems"]]
 
 
 def _means(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

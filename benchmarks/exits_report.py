@@ -46,9 +46,9 @@ def lines(exits: Mapping[str, Any] | None, aggregation: Mapping[str, Any] | None
 
 
 def _rest(exits: Mapping[str, Any]) -> str:
-    """Say what was taken from an earlier result, and from when that is."""
-    rest = exits.get("rest")
-    return f"; {', '.join(rest['systems'])}: {rest['date'][:10]}, commit {rest['commit']}" if rest else ""
+    """Say what was taken from earlier results, and from when these are."""
+    parts = exits.get("rest", ())
+    return "".join(f"; {', '.join(part['systems'])}: {part['date'][:10]}, commit {part['commit']}" for part in parts)
 
 
 def _aggregation(figures: Mapping[str, Any]) -> list[str]:

@@ -1,76 +1,131 @@
-"""Texts to tokens with the characters at which they start, by a fast tokeniser. Cuts nothing, and adds nothing."""
+"""Texts to tokens with the characters at which they start. Cuts nothing, and adds nothing.
+
+A tokeniser of BERT's kind never looks past the word it is in: spaces and ASCII punctuation end every word. So each
+distinct word of the texts goes through it once, and is looked up afterwards: code says few words, and says them often.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import compress
-from operator import not_
+from itertools import chain, pairwise
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from indexer.encoder.interface import Ids, Tokens
 
-# From so many texts on the shorter way is worth making.
-_MANY = 128
-# What normalising drops of a text in ASCII.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Between a small and a capital letter, between an acronym and a word, and instead of underscores.
+WORD_BORDERS = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+"
+# Between spaces a sign of ASCII (but the underscore, which joins an identifier), or what lies between such signs.
+_WORD = re.compile(r"[^ \t\n\r!-/:-@\[-^`{-~]+|[!-/:-@\[-^`{-~]")
+# Words that are kept, each of at most so many characters: some 40 MB.
+_KEPT = 1 << 17
+_LONGEST = 64
+# New words that are tokenised in one line: a line costs as much as ten words.
+_AT_ONCE = 256
 
 
 class Tokeniser:
-    """A tokeniser. Many texts in ASCII are normalised in a shorter way, to the same tokens."""
+    """A tokeniser. One of BERT's kind sees each distinct word once, to the same tokens; another the whole texts."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._whole = tokenizer
-        self._ascii: Tokenizer | None = None
+        added = _added(tokenizer)
+        self._by_word = added is not None
+        # A special token that a text spells out is found across words.
+        self._spelt = re.compile("|".join(map(re.escape, added)) if added else r"(?!)")
+        self._ids = _Words(tokenizer, places=False)
+        self._starts = _Words(tokenizer, places=True)
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of texts of any length, without special ones, none dropped."""
-        if len(texts) < _MANY:
-            return list(map(_tokens, _encoded(self._whole, texts)))
-        if self._ascii is None:
-            self._ascii = _shorter(self._whole) or self._whole
-        plain = [text.isascii() and not _CONTROL.search(text) for text in texts]
-        short = iter(_encoded(self._ascii, list(compress(texts, plain))))
-        whole = iter(_encoded(self._whole, list(compress(texts, map(not_, plain)))))
-        return [_tokens(next(short if is_plain else whole)) for is_plain in plain]
+        words = [_WORD.findall(text) if self._by_word and not self._spelt.search(text) else None for text in texts]
+        self._ids.learn(chain.from_iterable(filter(None, words)))
+        return [
+            self._through(text) if found is None else Tokens(self._ids.joined(found), partial(self._places, text))
+            for text, found in zip(texts, words, strict=True)
+        ]
+
+    def _through(self, text: str) -> Tokens:
+        """Return the tokens of one text as a whole."""
+        encoding = self._whole.encode(text, add_special_tokens=False)
+        starts = [start for start, _ in encoding.offsets]
+        return Tokens(np.array(encoding.ids, dtype=np.int32), np.array(starts, dtype=np.int32))
+
+    def _places(self, text: str) -> Ids:
+        """Return where the tokens (tokens,) of a text start that is tokenised by words."""
+        words = _WORD.findall(text)
+        self._starts.learn(words)
+        begins = np.array([word.start() for word in _WORD.finditer(text)], dtype=np.int32)
+        return np.repeat(begins, self._starts.counts(words)) + self._starts.joined(words)
 
 
-def _encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
-    found: list[Encoding] = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    return found
+class _Words(dict[str, bytes]):
+    """What a tokeniser says of words, as 32-bit numbers: bounded, and the same for all threads."""
+
+    def __init__(self, tokenizer: Tokenizer, *, places: bool) -> None:
+        """Keep the ids of words' tokens, or the `places` in the word at which these start."""
+        super().__init__()
+        self._tokenizer, self._places = tokenizer, places
+        self._lock = threading.Lock()
+
+    def learn(self, words: Iterable[str]) -> None:
+        """Keep what is new of these words."""
+        new = [word for word in set(words).difference(self) if len(word) <= _LONGEST][:_KEPT]
+        lines = [new[first : first + _AT_ONCE] for first in range(0, len(new), _AT_ONCE)]
+        encoded = self._tokenizer.encode_batch(list(map(" ".join, lines)), add_special_tokens=False)
+        learnt = dict(zip(new, chain.from_iterable(map(self._divided, lines, encoded)), strict=True))
+        with self._lock:
+            if len(self) + len(learnt) > _KEPT:
+                self.clear()
+            self.update(learnt)
+
+    def joined(self, words: Sequence[str]) -> Ids:
+        """Return the numbers of all of these words."""
+        return np.frombuffer(b"".join(map(self.__getitem__, words)), dtype=np.int32)
+
+    def counts(self, words: Sequence[str]) -> Ids:
+        """Return how many numbers each of these words (words,) has."""
+        return np.array([len(self[word]) for word in words], dtype=np.int32) // np.dtype(np.int32).itemsize
+
+    def __missing__(self, word: str) -> bytes:
+        """Return the numbers of a word that is not kept."""
+        return self._divided([word], self._tokenizer.encode(word, add_special_tokens=False))[0]
+
+    def _divided(self, words: Sequence[str], encoding: Encoding) -> list[bytes]:
+        """Return the numbers of each of these words out of what they are together, a space between any two."""
+        starts = np.array([start for start, _ in encoding.offsets], dtype=np.int32)
+        ends = np.cumsum([len(word) + 1 for word in words])
+        owner = np.searchsorted(ends, starts, side="right")
+        begins = np.concatenate([[0], ends])[owner]
+        numbers = starts - begins if self._places else np.array(encoding.ids)
+        data = numbers.astype(np.int32).tobytes()
+        borders = np.cumsum(np.bincount(owner, minlength=len(words))) * np.dtype(np.int32).itemsize
+        return [data[first:last] for first, last in pairwise([0, *borders.tolist()])]
 
 
-def _shorter(tokenizer: Tokenizer) -> Tokenizer | None:
-    """Return a tokeniser that does to ASCII what this one does, without what ASCII does not need; None if unknown.
+def _added(tokenizer: Tokenizer) -> list[str] | None:
+    """Return what special tokens a tokeniser finds in texts; None for one that may look past a word.
 
-    Of BERT's normaliser lower case is left: there are no accents, no Chinese, and control characters are not let in. It
-    also makes spaces of tabs and ends of lines, which BERT's division into words takes for spaces anyway.
+    Known are BERT's normaliser and its division into words, identifiers divided before them or not.
     """
     description = json.loads(tokenizer.to_str())
     normaliser = description.get("normalizer") or {}
     *before, last = normaliser.get("normalizers") or [normaliser]
-    if last.get("type") != "BertNormalizer" or not last.get("lowercase"):
+    if last.get("type") != "BertNormalizer":
         return None
     if (description.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer":
         return None
-    if any(added["normalized"] for added in description.get("added_tokens", ())):
+    if any(step.get("pattern") != {"Regex": WORD_BORDERS} or step.get("content") != " " for step in before):
         return None
-    if any(step["type"] != "Replace" or not step["content"].isascii() for step in before):
+    added = description.get("added_tokens", ())
+    if any(token["normalized"] for token in added):
         return None
-    description["normalizer"] = {"type": "Sequence", "normalizers": [*before, {"type": "Lowercase"}]}
-    return Tokenizer.from_str(json.dumps(description))
-
-
-def _tokens(encoding: Encoding) -> Tokens:
-    return Tokens(np.array(encoding.ids, dtype=np.int32), partial(_starts, encoding))
-
-
-def _starts(encoding: Encoding) -> Ids:
-    return np.array([start for start, _ in encoding.offsets], dtype=np.int32)
+    return [token["content"] for token in added]
 
 
 def framed(batch: Sequence[Ids], start: Sequence[int], end: Sequence[int]) -> Ids:
