@@ -75,7 +75,7 @@ class _Words(dict[str, bytes]):
 
     def learn(self, words: Iterable[str]) -> None:
         """Keep what is new of these words."""
-        new = [word for word in set(words).difference(self) if len(word) <= _LONGEST][:_KEPT]
+        new = [word for word in set(words) if word not in self and len(word) <= _LONGEST][:_KEPT]
         lines = [new[first : first + _AT_ONCE] for first in range(0, len(new), _AT_ONCE)]
         encoded = self._tokenizer.encode_batch(list(map(" ".join, lines)), add_special_tokens=False)
         learnt = dict(zip(new, chain.from_iterable(map(self._divided, lines, encoded)), strict=True))
