@@ -90,7 +90,7 @@ def main() -> None:
         for way, row in rows.items():
             if way != "queries":
                 print(f"  {way:10} {row['MRR@10'][0]:.4f}  {row['above truncation']}")
-    print(write_result("aggregation", figures))
+    print(write_result("aggregation", {"sets": [each.name for each in sets], **figures}))
 
 
 if __name__ == "__main__":

@@ -53,11 +53,11 @@ def _rest(exits: Mapping[str, Any]) -> str:
 
 def _aggregation(figures: Mapping[str, Any]) -> list[str]:
     text = [
-        f"Units of several blocks, all held-out sets together, {_MEASURE} by the length of the answer in tokens; in "
+        f"Units of several blocks, {', '.join(figures['sets'])} together, {_MEASURE} by the length of the answer in tokens; in "
         "brackets the paired difference to truncation with its 95 % interval:",
         "",
     ]
-    buckets = {name: rows for name, rows in figures.items() if name != "machine"}
+    buckets = {name: rows for name, rows in figures.items() if name not in ("machine", "sets")}
     ways = [way for way in next(iter(buckets.values())) if way != "queries"]
     rows = []
     for name, found in buckets.items():
