@@ -53,8 +53,8 @@ def _rest(exits: Mapping[str, Any]) -> str:
 
 def _aggregation(figures: Mapping[str, Any]) -> list[str]:
     text = [
-        f"Units of several blocks, {', '.join(figures['sets'])} together, {_MEASURE} by the length of the answer in tokens; in "
-        "brackets the paired difference to truncation with its 95 % interval:",
+        f"Units of several blocks, {', '.join(figures['sets'])} together, {_MEASURE} by the length of the answer in "
+        "tokens; in brackets the paired difference to truncation with its 95 % interval:",
         "",
     ]
     buckets = {name: rows for name, rows in figures.items() if name not in ("machine", "sets")}
