@@ -75,12 +75,15 @@ class _Words(dict[str, bytes]):
 
     def learn(self, words: Iterable[str]) -> None:
         """Keep what is new of these words."""
-        new = [word for word in set(words) if word not in self and len(word) <= _LONGEST][:_KEPT]
+        wanted = set(words)
+        new = [word for word in wanted if word not in self and len(word) <= _LONGEST][:_KEPT]
         lines = [new[first : first + _AT_ONCE] for first in range(0, len(new), _AT_ONCE)]
         encoded = self._tokenizer.encode_batch(list(map(" ".join, lines)), add_special_tokens=False)
         learnt = dict(zip(new, chain.from_iterable(map(self._divided, lines, encoded)), strict=True))
         with self._lock:
             if len(self) + len(learnt) > _KEPT:
+                # What is asked for next stays: alone each word would cost as much as a line.
+                learnt |= {word: self[word] for word in wanted if word in self}
                 self.clear()
             self.update(learnt)
 

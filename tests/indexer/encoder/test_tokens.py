@@ -87,7 +87,16 @@ def test_few_kept_words_and_many_threads_change_nothing(monkeypatch):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda text: by_word([text], tokeniser), CODE * 10))
     assert found == [[whole(text)] for text in CODE * 10]
+    tokeniser.tokenise(["a b"])
     assert len(tokeniser._ids) <= 5
+
+
+def test_what_is_asked_for_stays_when_others_go(monkeypatch):
+    monkeypatch.setattr(tokens, "_KEPT", 3)
+    tokeniser = Tokeniser(WHOLE)
+    tokeniser.tokenise(["a b c"])
+    tokeniser.tokenise(["c d"])
+    assert set(tokeniser._ids) == {"c", "d"}
 
 
 @pytest.mark.parametrize(
