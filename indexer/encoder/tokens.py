@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from indexer.batching import batched
 from indexer.encoder.interface import Ids, Tokens
 
 # Between a small and a capital letter, between an acronym and a word, and instead of underscores.
@@ -45,23 +46,22 @@ class Tokeniser:
         """Return the tokens of texts of any length, without special ones, none dropped."""
         words = [_WORD.findall(text) if self._by_word and not self._spelt.search(text) else None for text in texts]
         self._ids.learn(chain.from_iterable(filter(None, words)))
+        others = [text for text, found in zip(texts, words, strict=True) if found is None]
+        whole = iter(self._whole.encode_batch(others, add_special_tokens=False))
         return [
-            self._through(text) if found is None else Tokens(self._ids.joined(found), partial(self._places, text))
+            _tokens(next(whole)) if found is None else Tokens(_joined(self._ids.of(found)), partial(self._places, text))
             for text, found in zip(texts, words, strict=True)
         ]
 
-    def _through(self, text: str) -> Tokens:
-        """Return the tokens of one text as a whole."""
-        encoding = self._whole.encode(text, add_special_tokens=False)
-        starts = [start for start, _ in encoding.offsets]
-        return Tokens(np.array(encoding.ids, dtype=np.int32), np.array(starts, dtype=np.int32))
-
     def _places(self, text: str) -> Ids:
         """Return where the tokens (tokens,) of a text start that is tokenised by words."""
-        words = _WORD.findall(text)
+        found = list(_WORD.finditer(text))
+        words = [word.group() for word in found]
         self._starts.learn(words)
-        begins = np.array([word.start() for word in _WORD.finditer(text)], dtype=np.int32)
-        return np.repeat(begins, self._starts.counts(words)) + self._starts.joined(words)
+        within = list(self._starts.of(words))
+        begins = np.array([word.start() for word in found], dtype=np.int32)
+        counts = np.array(list(map(len, within)), dtype=np.int32) // begins.itemsize
+        return np.repeat(begins, counts) + _joined(within)
 
 
 class _Words(dict[str, bytes]):
@@ -77,7 +77,7 @@ class _Words(dict[str, bytes]):
         """Keep what is new of these words."""
         wanted = set(words)
         new = [word for word in wanted if word not in self and len(word) <= _LONGEST][:_KEPT]
-        lines = [new[first : first + _AT_ONCE] for first in range(0, len(new), _AT_ONCE)]
+        lines = list(batched(new, _AT_ONCE))
         encoded = self._tokenizer.encode_batch(list(map(" ".join, lines)), add_special_tokens=False)
         learnt = dict(zip(new, chain.from_iterable(map(self._divided, lines, encoded)), strict=True))
         with self._lock:
@@ -87,13 +87,9 @@ class _Words(dict[str, bytes]):
                 self.clear()
             self.update(learnt)
 
-    def joined(self, words: Sequence[str]) -> Ids:
-        """Return the numbers of all of these words."""
-        return np.frombuffer(b"".join(map(self.__getitem__, words)), dtype=np.int32)
-
-    def counts(self, words: Sequence[str]) -> Ids:
-        """Return how many numbers each of these words (words,) has."""
-        return np.array([len(self[word]) for word in words], dtype=np.int32) // np.dtype(np.int32).itemsize
+    def of(self, words: Sequence[str]) -> Iterator[bytes]:
+        """Return the numbers of each of these words."""
+        return map(self.__getitem__, words)
 
     def __missing__(self, word: str) -> bytes:
         """Return the numbers of a word that is not kept."""
@@ -101,7 +97,7 @@ class _Words(dict[str, bytes]):
 
     def _divided(self, words: Sequence[str], encoding: Encoding) -> list[bytes]:
         """Return the numbers of each of these words out of what they are together, a space between any two."""
-        starts = np.array([start for start, _ in encoding.offsets], dtype=np.int32)
+        starts = _starts(encoding)
         ends = np.cumsum([len(word) + 1 for word in words])
         owner = np.searchsorted(ends, starts, side="right")
         begins = np.concatenate([[0], ends])[owner]
@@ -109,6 +105,18 @@ class _Words(dict[str, bytes]):
         data = numbers.astype(np.int32).tobytes()
         borders = np.cumsum(np.bincount(owner, minlength=len(words))) * np.dtype(np.int32).itemsize
         return [data[first:last] for first, last in pairwise([0, *borders.tolist()])]
+
+
+def _joined(numbers: Iterable[bytes]) -> Ids:
+    return np.frombuffer(b"".join(numbers), dtype=np.int32)
+
+
+def _tokens(encoding: Encoding) -> Tokens:
+    return Tokens(np.array(encoding.ids, dtype=np.int32), partial(_starts, encoding))
+
+
+def _starts(encoding: Encoding) -> Ids:
+    return np.array([start for start, _ in encoding.offsets], dtype=np.int32)
 
 
 def _added(tokenizer: Tokenizer) -> list[str] | None:
