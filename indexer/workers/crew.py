@@ -55,6 +55,15 @@ class _Actor:
         """Return what it answers next, if anything."""
         return self.greeting if self.known is None else self.jobs[0][0] if self.jobs else None
 
+    def takes(self, job: Job) -> bool:
+        """Tell whether a job may be given to it now: one that ended an actor is alone with the next.
+
+        An actor's end can swallow the answer to what it did just before, which would then be blamed in its stead.
+        """
+        if self.known is None:
+            return False
+        return not self.jobs if job.lost else len(self.jobs) < _AT_ONCE and not any(held.lost for _, held in self.jobs)
+
 
 class Crew:
     """So many actors of the same kind; one that ends is replaced, and what it had is done by others."""
@@ -112,7 +121,7 @@ class Crew:
     def _hand_out(self, waiting: deque[Job]) -> None:
         """Give what waits to the actors that have least to do."""
         while waiting:
-            ready = [actor for actor in self._actors if actor.known and len(actor.jobs) < _AT_ONCE]
+            ready = [actor for actor in self._actors if actor.takes(waiting[0])]
             if not ready:
                 return
             actor, job = min(ready, key=lambda actor: len(actor.jobs)), waiting.popleft()

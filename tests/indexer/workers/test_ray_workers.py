@@ -191,17 +191,19 @@ def test_a_worker_killed_at_work_costs_nothing(workers, encoder, capfd):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_a_file_that_kills_two_workers_comes_back_by_lines_and_no_other_does(workers):
-    files = _files(60)
-    files[23] = (23, SourceFile("r", "bad.py", b"def poison():\n    return 1\n"))
+def test_files_that_kill_two_workers_come_back_by_lines_and_no_other_does(workers):
+    files, bad = _files(60), [5, 22, 23, 40, 58]
+    for at in bad:
+        files[at] = (at, SourceFile("r", f"bad{at}.py", b"def poison():\n    return 1\n"))
     with workers(most=2, command=(sys.executable, "-c", _POISONED)) as crew:
         done = list(crew.parse(files))
     assert [tag for tag, _, _ in done] == list(range(60))
-    assert [file.path for _, file, parsed in done if parsed.failure] == ["bad.py"]
-    bad = done[23][2]
-    assert bad.failure == "2 workers ended while they parsed it"
-    assert not bad.fields["parsed"]
-    assert [unit[7] for unit in bad.fields["units"]] == ["def poison():\n    return 1"]
+    assert [tag for tag, _, parsed in done if parsed.failure] == bad
+    for at in bad:
+        parsed = done[at][2]
+        assert parsed.failure == "2 workers ended while they parsed it"
+        assert not parsed.fields["parsed"]
+        assert [unit[7] for unit in parsed.fields["units"]] == ["def poison():\n    return 1"]
 
 
 def test_only_a_bounded_part_is_read_ahead(workers):
