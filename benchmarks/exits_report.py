@@ -10,6 +10,7 @@ from benchmarks.machine import RESULTS
 
 _MEASURE = "MRR@10"
 PLOT = "exits"
+_BEGINNINGS = {"truncated": "truncation", "first block": "the first block"}
 
 
 def last(name: str) -> Mapping[str, Any] | None:
@@ -52,16 +53,21 @@ def _rest(exits: Mapping[str, Any]) -> str:
 
 
 def _aggregation(figures: Mapping[str, Any]) -> list[str]:
+    return [line for group in figures["groups"] for line in _group(group)]
+
+
+def _group(figures: Mapping[str, Any]) -> list[str]:
+    lengths = figures["lengths"]
+    ways = [way for way in next(iter(lengths.values())) if way != "queries"]
+    together = " together" if len(figures["sets"]) > 1 else ""
     text = [
-        f"Units of several blocks, {', '.join(figures['sets'])} together, {_MEASURE} by the length of the answer in "
-        "tokens; in brackets the paired difference to truncation with its 95 % interval:",
+        f"Units of several blocks, {', '.join(figures['sets'])}{together}, {_MEASURE} by the length of the answer in "
+        f"tokens; in brackets the paired difference to {_BEGINNINGS[ways[0]]} with its 95 % interval:",
         "",
     ]
-    buckets = {name: rows for name, rows in figures.items() if name not in ("machine", "sets")}
-    ways = [way for way in next(iter(buckets.values())) if way != "queries"]
     rows = []
-    for name, found in buckets.items():
-        cells = [f"{found[way][_MEASURE][0]:.3f} ({_gain(found[way]['above truncation'])})" for way in ways]
+    for name, found in lengths.items():
+        cells = [f"{found[way][_MEASURE][0]:.3f} ({_gain(found[way]['above the beginning'])})" for way in ways]
         rows.append([name, str(found["queries"]), *cells])
     return [*text, *_table(["tokens", "queries", *ways], rows), ""]
 

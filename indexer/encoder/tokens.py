@@ -11,7 +11,8 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain, filterfalse, pairwise
+from operator import itemgetter
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -23,11 +24,16 @@ from indexer.encoder.interface import Ids, Tokens
 WORD_BORDERS = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+"
 # Between spaces a sign of ASCII (but the underscore, which joins an identifier), or what lies between such signs.
 _WORD = re.compile(r"[^ \t\n\r!-/:-@\[-^`{-~]+|[!-/:-@\[-^`{-~]")
+# What each character of ASCII is, and as the last one all others: of a word only letters make one with what follows.
+_BETWEEN, _SIGN, _LETTER = range(3)
+_KINDS = np.array([sum(bool(_WORD.fullmatch(chr(code) * n)) for n in (1, 2)) for code in range(129)], dtype=np.int8)
 # Words that are kept, each of at most so many characters: some 40 MB.
 _KEPT = 1 << 17
 _LONGEST = 64
 # New words that are tokenised in one line: a line costs as much as ten words.
 _AT_ONCE = 256
+# What is kept of a word.
+_IDS, _PLACES = itemgetter(0), itemgetter(1)
 
 
 class Tokeniser:
@@ -39,44 +45,41 @@ class Tokeniser:
         self._by_word = added is not None
         # A special token that a text spells out is found across words.
         self._spelt = re.compile("|".join(map(re.escape, added)) if added else r"(?!)")
-        self._ids = _Words(tokenizer, places=False)
-        self._starts = _Words(tokenizer, places=True)
+        self._words = _Words(tokenizer)
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of texts of any length, without special ones, none dropped."""
         words = [_WORD.findall(text) if self._by_word and not self._spelt.search(text) else None for text in texts]
-        self._ids.learn(chain.from_iterable(filter(None, words)))
+        self._words.learn(chain.from_iterable(filter(None, words)))
         others = [text for text, found in zip(texts, words, strict=True) if found is None]
         whole = iter(self._whole.encode_batch(others, add_special_tokens=False))
         return [
-            _tokens(next(whole)) if found is None else Tokens(_joined(self._ids.of(found)), partial(self._places, text))
+            _tokens(next(whole)) if found is None else Tokens(self._words.ids(found), partial(self._places, text))
             for text, found in zip(texts, words, strict=True)
         ]
 
     def _places(self, text: str) -> Ids:
         """Return where the tokens (tokens,) of a text start that is tokenised by words."""
-        found = list(_WORD.finditer(text))
-        words = [word.group() for word in found]
-        self._starts.learn(words)
-        within = list(self._starts.of(words))
-        begins = np.array([word.start() for word in found], dtype=np.int32)
-        counts = np.array(list(map(len, within)), dtype=np.int32) // begins.itemsize
-        return np.repeat(begins, counts) + _joined(within)
+        words = _WORD.findall(text)
+        self._words.learn(words)
+        within = list(self._words.places(words))
+        return np.repeat(_begins(text), _lengths(within) // np.dtype(np.int32).itemsize) + _joined(within)
 
 
-class _Words(dict[str, bytes]):
-    """What a tokeniser says of words, as 32-bit numbers: bounded, and the same for all threads."""
+class _Words(dict[str, tuple[bytes, bytes]]):
+    """The ids of words' tokens and where in them these start, as 32-bit numbers: bounded, the same for all threads."""
 
-    def __init__(self, tokenizer: Tokenizer, *, places: bool) -> None:
-        """Keep the ids of words' tokens, or the `places` in the word at which these start."""
+    def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__()
-        self._tokenizer, self._places = tokenizer, places
+        self._tokenizer = tokenizer
         self._lock = threading.Lock()
 
     def learn(self, words: Iterable[str]) -> None:
         """Keep what is new of these words."""
         wanted = set(words)
-        new = [word for word in wanted if word not in self and len(word) <= _LONGEST][:_KEPT]
+        new = [word for word in filterfalse(self.__contains__, wanted) if len(word) <= _LONGEST][:_KEPT]
+        if not new:
+            return
         lines = list(batched(new, _AT_ONCE))
         encoded = self._tokenizer.encode_batch(list(map(" ".join, lines)), add_special_tokens=False)
         learnt = dict(zip(new, chain.from_iterable(map(self._divided, lines, encoded)), strict=True))
@@ -87,24 +90,40 @@ class _Words(dict[str, bytes]):
                 self.clear()
             self.update(learnt)
 
-    def of(self, words: Sequence[str]) -> Iterator[bytes]:
-        """Return the numbers of each of these words."""
-        return map(self.__getitem__, words)
+    def ids(self, words: Iterable[str]) -> Ids:
+        """Return the ids (tokens,) of these words' tokens."""
+        return _joined(map(_IDS, map(self.__getitem__, words)))
 
-    def __missing__(self, word: str) -> bytes:
+    def places(self, words: Iterable[str]) -> Iterator[bytes]:
+        """Return where in each of these words its tokens start."""
+        return map(_PLACES, map(self.__getitem__, words))
+
+    def __missing__(self, word: str) -> tuple[bytes, bytes]:
         """Return the numbers of a word that is not kept."""
         return self._divided([word], self._tokenizer.encode(word, add_special_tokens=False))[0]
 
-    def _divided(self, words: Sequence[str], encoding: Encoding) -> list[bytes]:
+    def _divided(self, words: Sequence[str], encoding: Encoding) -> list[tuple[bytes, bytes]]:
         """Return the numbers of each of these words out of what they are together, a space between any two."""
         starts = _starts(encoding)
-        ends = np.cumsum([len(word) + 1 for word in words])
+        ends = np.cumsum(_lengths(words) + 1)
         owner = np.searchsorted(ends, starts, side="right")
         begins = np.concatenate([[0], ends])[owner]
-        numbers = starts - begins if self._places else np.array(encoding.ids)
-        data = numbers.astype(np.int32).tobytes()
+        ids = np.array(encoding.ids, dtype=np.int32).tobytes()
+        places = (starts - begins).astype(np.int32).tobytes()
         borders = np.cumsum(np.bincount(owner, minlength=len(words))) * np.dtype(np.int32).itemsize
-        return [data[first:last] for first, last in pairwise([0, *borders.tolist()])]
+        return [(ids[first:last], places[first:last]) for first, last in pairwise([0, *borders.tolist()])]
+
+
+def _begins(text: str) -> Ids:
+    """Return where the words (words,) of a text begin: each sign is one, and what follows no letter."""
+    kinds = _KINDS[np.minimum(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), len(_KINDS) - 1)]
+    begins = kinds != _BETWEEN
+    begins[1:] &= (kinds[1:] == _SIGN) | (kinds[:-1] != _LETTER)
+    return np.flatnonzero(begins).astype(np.int32)
+
+
+def _lengths(texts: Sequence[str] | Sequence[bytes]) -> Ids:
+    return np.fromiter(map(len, texts), np.int32, len(texts))
 
 
 def _joined(numbers: Iterable[bytes]) -> Ids:

@@ -88,7 +88,7 @@ def test_few_kept_words_and_many_threads_change_nothing(monkeypatch):
         found = list(pool.map(lambda text: by_word([text], tokeniser), CODE * 10))
     assert found == [[whole(text)] for text in CODE * 10]
     tokeniser.tokenise(["a b"])
-    assert len(tokeniser._ids) <= 5
+    assert len(tokeniser._words) <= 5
 
 
 def test_what_is_asked_for_stays_when_others_go(monkeypatch):
@@ -96,7 +96,7 @@ def test_what_is_asked_for_stays_when_others_go(monkeypatch):
     tokeniser = Tokeniser(WHOLE)
     tokeniser.tokenise(["a b c"])
     tokeniser.tokenise(["c d"])
-    assert set(tokeniser._ids) == {"c", "d"}
+    assert set(tokeniser._words) == {"c", "d"}
 
 
 @pytest.mark.parametrize(
