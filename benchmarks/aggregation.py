@@ -22,7 +22,7 @@ from indexer.encoder.onnx import OnnxEncoder
 from indexer.encoder.units import embed_blocks, embed_text
 from indexer.settings import Settings
 from indexer.style.docstrings import without_docstrings
-from search.evaluation.evaluate import overlapping
+from search.evaluation.evaluate import unit_relevance
 from search.evaluation.indexes import repository_indexes
 from search.evaluation.measures import DEPTH, Relevance, compare, estimate, evaluate
 from search.evaluation.sets import RepositorySet, TextSet, read_set
@@ -52,14 +52,17 @@ def texts_asked(encoder: OnnxEncoder, texts: TextSet) -> Asked:
     """Encode a set in BEIR layout."""
     depth = encoder.depths[-1]
     plain = [without_docstrings(text.text, text.language) or text.text for text in texts.texts.values()]
-    tokens = encoder.tokenise(plain)
-    first = encoder.encode([seen.ids[: encoder.window] for seen in tokens], depth)
-    asked = encoder.tokenise(list(texts.queries.values()))
-    lengths = dict(zip(texts.texts, (len(seen.ids) for seen in tokens), strict=True))
-    vectors = encoder.encode([seen.ids[: encoder.window] for seen in asked], depth)
-    queries = dict(zip(texts.queries, vectors, strict=True))
-    blocks = embed_blocks(encoder, plain, depth)
-    return Asked(texts.name, list(texts.texts), blocks, lengths, first, queries, texts.relevance)
+    tokens, asked = encoder.tokenise(plain), encoder.tokenise(list(texts.queries.values()))
+    first, vectors = (encoder.encode([seen.ids[: encoder.window] for seen in each], depth) for each in (tokens, asked))
+    return Asked(
+        texts.name,
+        list(texts.texts),
+        embed_blocks(encoder, plain, depth),
+        dict(zip(texts.texts, (len(seen.ids) for seen in tokens), strict=True)),
+        first,
+        dict(zip(texts.queries, vectors, strict=True)),
+        texts.relevance,
+    )
 
 
 def repositories_asked(encoder: OnnxEncoder, questions: RepositorySet) -> Iterator[Asked]:
@@ -79,10 +82,7 @@ def repositories_asked(encoder: OnnxEncoder, questions: RepositorySet) -> Iterat
             {heads[key].id: blocks[-1][0].last for key, blocks in stored.items()},
             np.stack([blocks[0][1] for blocks in stored.values()]),
             {key: embed_text(encoder, each.text, encoder.depths[-1]) for key, each in here.items()},
-            {
-                key: {head.id: 1 for head in heads.values() if overlapping(head, each.answers)}
-                for key, each in here.items()
-            },
+            unit_relevance(index, here),
         )
 
 

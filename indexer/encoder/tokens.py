@@ -116,7 +116,7 @@ class _Words(dict[str, tuple[bytes, bytes]]):
 
 def _begins(text: str) -> Ids:
     """Return where the words (words,) of a text begin: each sign is one, and what follows no letter."""
-    kinds = _KINDS[np.minimum(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32), len(_KINDS) - 1)]
+    kinds = _KINDS[np.minimum(np.frombuffer(text.encode("utf-32-le"), "<u4"), len(_KINDS) - 1)]
     begins = kinds != _BETWEEN
     begins[1:] &= (kinds[1:] == _SIGN) | (kinds[:-1] != _LETTER)
     return np.flatnonzero(begins).astype(np.int32)

@@ -153,11 +153,11 @@ def _repositories(
     encoded = encode(generations, encoder, settings, report) if generations is not None else None
     by_file: dict[str, dict[str, list[str]]] = {}
     by_lines: dict[str, dict[str, list[str]]] = {}
-    line_relevance: dict[str, dict[str, int]] = {}
+    line_relevance: dict[str, Mapping[str, int]] = {}
     units = 0
     for source, index in repository_indexes(questions, layout, settings, encoder, report=report):
         here = {key: each for key, each in questions.questions.items() if each.repository == source.repository}
-        line_relevance |= _units_of(index, here)
+        line_relevance |= unit_relevance(index, here)
         with index.view() as view:
             units += view.manifest.documents
         texts = {key: question.text for key, question in here.items()}
@@ -200,6 +200,19 @@ def file_relevance(questions: Mapping[str, Question]) -> Relevance:
     return {key: {f"{each.repository}/{each.path}": 1 for each in found.answers} for key, found in questions.items()}
 
 
+def unit_relevance(index: Index, questions: Mapping[str, Question]) -> Relevance:
+    """Return the units that hold lines of each question's answers; raise UsageError for one that is not indexed."""
+    with index.view() as view:
+        heads = view.store.heads(view.catalogue.keys.tolist()).values()
+    found: dict[str, dict[str, int]] = {}
+    for key, question in questions.items():
+        found[key] = {head.id: 1 for head in heads if overlapping(head, question.answers)}
+        if not found[key]:
+            place = question.answers[0]
+            raise UsageError(f"question {key!r}: the answer {place.path} of {place.repository} is not indexed")
+    return found
+
+
 def shares_words(question: Question) -> bool:
     """Tell whether a question says a word of the path or the name of an answer, stop words apart."""
     said = _meaning(question.text)
@@ -214,19 +227,6 @@ def overlapping(head: Head, places: Iterable[Place]) -> bool:
         and place.start_line <= head.end_line
         for place in places
     )
-
-
-def _units_of(index: Index, questions: Mapping[str, Question]) -> dict[str, dict[str, int]]:
-    """Return the units that hold lines of each question's answers."""
-    with index.view() as view:
-        heads = view.store.heads(view.catalogue.keys.tolist()).values()
-    found: dict[str, dict[str, int]] = {}
-    for key, question in questions.items():
-        found[key] = {head.id: 1 for head in heads if overlapping(head, question.answers)}
-        if not found[key]:
-            place = question.answers[0]
-            raise UsageError(f"question {key!r}: the answer {place.path} of {place.repository} is not indexed")
-    return found
 
 
 def _asked(
