@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("elasticsearch", reason="the extra `elasticsearch` is not installed")
 
+from elasticsearch import Elasticsearch
+
 from indexer.backends import Backends
 from indexer.errors import EnvironmentFailed, IndexDamaged, ServerUnavailable
 from indexer.index import Index
@@ -196,6 +198,12 @@ def test_a_writer_that_is_killed_loses_nothing_and_is_followed_at_once(tmp_path,
             assert writer.stdout.readline() == "ready\n"
             time.sleep(chance.uniform(0.05, 1.5))
             os.kill(writer.pid, signal.SIGKILL)
+        # An index that was being made is there a moment later; whoever asks before is told to try again.
+        with Elasticsearch(clustered["elasticsearch_url"]) as client:
+            health = client.cluster.health(
+                wait_for_status="yellow", wait_for_no_initializing_shards=True, timeout="10s"
+            )
+            assert not health["timed_out"]
         quick.check(folder)
         began = time.monotonic()
         quick.update(folder, [quick.folder_source(tree)], quick.CountingEncoder())
