@@ -23,7 +23,7 @@ from indexer.lexical.interface import LexicalIndex
 from indexer.lexical.unreachable import Unreachable
 from indexer.progress import Report, Summary, silent
 from indexer.settings import Settings
-from indexer.store.interface import Catalogue, CodeRewriting, Store
+from indexer.store.interface import Catalogue, CodeRewriting, Keys, Store
 from indexer.store.manifest import REPAIR, Fault, Manifest, faults
 from indexer.vectors.interface import VectorIndex
 
@@ -37,6 +37,8 @@ _DEEPEN_SECONDS = 20.0
 _RETRY_SECONDS = 0.5
 # A publish can replace files between the reading of the manifest and the opening of what it names.
 _OPEN_TRIES = 3
+# Up to so many units a reader of a server keeps the heads and vectors of all; those that it reads ahead at a time.
+_READ_AHEAD, _AT_ONCE = 100_000, 10_000
 
 _One = TypeVar("_One")
 _Other = TypeVar("_Other")
@@ -63,6 +65,23 @@ class View:
     def catalogue(self) -> Catalogue:
         """Every live unit by its filterable fields, read at first use."""
         return self.store.catalogue()
+
+    def read_ahead(self) -> None:
+        """Read what queries look at, once: worth it for who is asked often, and takes seconds.
+
+        That is the catalogue, and of a server's units, where all of them are kept, heads and vectors.
+        """
+        keys = self.catalogue.keys
+        if self.askers is None or len(keys) > _READ_AHEAD:
+            return
+        for start in range(0, len(keys), _AT_ONCE):
+            batch = keys[start : start + _AT_ONCE]
+            self.store.heads(batch.tolist())
+            self.vectors.vectors(batch)
+
+    def texts(self, keys: Keys | None) -> Iterator[tuple[int, str]]:
+        """Yield (key, text) of units, all by default, ascending by key; a server is asked only for what is not kept."""
+        return self.store.texts(self.catalogue.keys if keys is None and self.askers is not None else keys)
 
     def rewritings(self, keys: Sequence[int]) -> dict[int, CodeRewriting]:
         """Return what was written for those of the units that have it; raise IndexDamaged for an altered row."""

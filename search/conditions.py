@@ -72,5 +72,5 @@ def _candidates(view: View, item: Word | Phrase, allowed: Keys | None) -> Keys |
 
 
 def _matching(view: View, pattern: Pattern, keys: Keys | None) -> Keys:
-    found = [key for key, text in view.store.texts(keys) if pattern.search(text)]
+    found = [key for key, text in view.texts(keys) if pattern.search(text)]
     return np.array(found, dtype=np.int64)

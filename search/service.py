@@ -193,6 +193,10 @@ class Service:
         """Return hits `offset` to `offset` + `k`, as `Engine.search` does; raise QueryError or UsageError."""
         return self.engine.search(text, k, offset=offset, mode=mode, rank=rank, rewrite_ms=rewrite_ms)
 
+    def read_ahead(self) -> None:
+        """Read what queries look at, as `View.read_ahead` does; raise as a search does."""
+        self._read(View.read_ahead)
+
     def batch(
         self, lines: Iterable[str | bytes], defaults: Mapping[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:

@@ -76,17 +76,19 @@ _LANGUAGE = (
 def warm(app: Flask) -> None:
     """Answer a question that nobody asked: what is loaded once is loaded then. Raises as a search does.
 
-    What only fields and rare words need takes a second on a large index: it is read while others are answered.
+    What only fields and rare words need takes a second on a large index, and what a cluster holds of each unit some
+    more: it is read while others are answered.
     """
     service(app).search(_WARMING)
     with app.test_request_context():
         _answered(_WARMING, 1, _K)
-    threading.Thread(target=_read_names, args=(service(app),), daemon=True).start()
+    threading.Thread(target=_read_ahead, args=(service(app),), daemon=True).start()
 
 
-def _read_names(held: Service) -> None:
+def _read_ahead(held: Service) -> None:
     with suppress(FathomError):
         held.search(_RARE)
+        held.read_ahead()
 
 
 @pages.after_request

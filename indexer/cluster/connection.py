@@ -20,6 +20,8 @@ from indexer.store.manifest import REPAIR
 try:
     from elasticsearch import ApiError, Elasticsearch, TransportError, UnsupportedProductError
     from elasticsearch.exceptions import ElasticsearchWarning
+
+    from indexer.cluster.quick_json import QuickJson
 except ImportError as error:
     raise UsageError(
         "the back end `elasticsearch` needs its client: pip install 'fathom-search[elasticsearch]'"
@@ -127,7 +129,11 @@ def _address(url: str) -> str:
 def _client(settings: Settings) -> Elasticsearch:
     # That a cluster on this machine asks for no password is for its owner to know, not for each request to say.
     warnings.filterwarnings("ignore", "Elasticsearch built-in security", ElasticsearchWarning)
-    options: dict[str, Any] = {"request_timeout": settings.elasticsearch_seconds, "max_retries": _RETRIES}
+    options: dict[str, Any] = {
+        "request_timeout": settings.elasticsearch_seconds,
+        "max_retries": _RETRIES,
+        "serializer": QuickJson(),
+    }
     if key := settings.elasticsearch_key.get_secret_value():
         options["api_key"] = key
     if settings.elasticsearch_user:

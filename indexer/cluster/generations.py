@@ -47,10 +47,11 @@ def hits(
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the hits of a query in pages, sorted, up to `limit`; `options` are the search's own.
 
-    Most listings fit a page; of a longer one, what follows is read from a point in time.
+    Most listings fit a page; of a longer one, what follows is read from a point in time. Where no more can match than a
+    page takes, and `limit` says how many, `sort` may be empty: they come in any order.
     """
     size = PAGE if limit is None else min(PAGE, limit)
-    options = {"query": query, "sort": list(sort), "track_total_hits": False, **options}
+    options = {"query": query, "track_total_hits": False, **options} | ({"sort": list(sort)} if sort else {})
     page = client.search(index=index, size=size, **options)["hits"]["hits"]
     yield page
     count = len(page)

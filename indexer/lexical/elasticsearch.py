@@ -92,10 +92,10 @@ class ElasticsearchIndex:
         if not terms or limit < 1 or not self._documents or (within is not None and not len(within)):
             return Ranked(np.empty(0, np.int64), np.empty(0, np.float32))
         if within is None:
-            return self._ranked(terms, self._seen, limit)
+            return self._ranked(terms, limit)
         if len(within) <= _CLAUSE_KEYS:
-            return self._ranked(terms, [*self._seen, {"terms": {"key": within.tolist()}}], limit)
-        return filtered(lambda wanted: self._ranked(terms, self._seen, wanted), self._documents, limit, within)
+            return self._ranked(terms, limit, [{"terms": {"key": within.tolist()}}])
+        return filtered(lambda wanted: self._ranked(terms, wanted), self._documents, limit, within)
 
     def containing(self, terms: Sequence[str]) -> NDArray[np.int64]:
         """Return the keys of all units that hold every one of the terms, each in any field, ascending."""
@@ -135,7 +135,7 @@ class ElasticsearchIndex:
         buckets = answer["aggregations"]["terms"]["buckets"]
         return {term: int(bucket["doc_count"]) for term, bucket in zip(terms, buckets, strict=True)}
 
-    def _ranked(self, terms: Mapping[str, float], filters: Sequence[Query], limit: int) -> Ranked:
+    def _ranked(self, terms: Mapping[str, float], limit: int, filters: Sequence[Query] = ()) -> Ranked:
         self._verify()
         clauses = [
             {"term": {name: {"value": term, "boost": weight * boost}}}
@@ -143,7 +143,8 @@ class ElasticsearchIndex:
             for name, weight in FIELD_WEIGHTS.items()
         ]
         query = {"bool": {"should": clauses, "filter": list(filters), "minimum_should_match": 1}}
-        options: dict[str, Any] = {**_HITS, **self._options}
+        # Nearly all that is there is seen: hits are asked whether they are, and not the whole index beforehand.
+        options: dict[str, Any] = {**_HITS, **self._options, "post_filter": {"bool": {"filter": self._seen}}}
         with self._cluster.asked() as client:
             if limit <= PAGE:
                 answer = client.search(index=self._name, query=query, size=limit, track_total_hits=False, **options)

@@ -90,7 +90,8 @@ class Rows:
     ) -> Iterator[tuple[Any, ...]]:
         """Yield fields of up to `limit` rows, ascending by key, None where a row has none: cheaper than whole rows.
 
-        `sort` names other fields that no two of the rows share, where they have no keys.
+        `sort` names other fields that no two of the rows share, where they have no keys; () asks for up to `limit` rows
+        in any order, which costs less and takes a filter that no more than a page of them pass.
         """
         self._show()
         options: dict[str, Any] = {"source": False, "stored_fields": "_none_", "docvalue_fields": list(names)}

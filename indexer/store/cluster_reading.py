@@ -6,8 +6,9 @@ Rows never change once written: what was read of them is kept. Nothing is writte
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,11 @@ from indexer.store.kept import Kept
 from indexer.store.manifest import REPAIR, Fault, Manifest, refuse_missing
 from indexer.types import Block, Skipped, Unit
 
-# Heads, texts and whole units that were read are kept, up to so many.
-_KEPT_HEADS, _KEPT_TEXTS, _KEPT_UNITS = 100_000, 10_000, 2_000
-# Texts read at once for a query; whoever reads more reads all of them, to look through.
-_KEPT_AT_ONCE = 100
+# Heads, rows of units and units that were read are kept, up to so many, and texts alone up to so many characters.
+_KEPT_HEADS, _KEPT_ROWS, _KEPT_UNITS, _KEPT_CHARS = 100_000, 10_000, 2_000, 100_000_000
+# Texts that a query reads to rank come with the rest of their units, some of which it will show: that costs a cluster
+# less than to leave it out. Who reads more at once looks through them.
+_RANKED_AT_ONCE = 100
 # Files whose units are listed together.
 _FILES = 200
 
@@ -61,7 +63,8 @@ class _Read:
     def __init__(self, store: str = "") -> None:
         self.store = store
         self.heads = Kept[Head](_KEPT_HEADS)
-        self.texts = Kept[str](_KEPT_TEXTS)
+        self.rows = Kept[Document](_KEPT_ROWS)
+        self.texts = Kept[str](_KEPT_CHARS, len)
         self.units = Kept[Unit](_KEPT_UNITS)
 
 
@@ -88,11 +91,12 @@ class ClusterReader:
 
     def units(self, keys: Sequence[int]) -> dict[int, Unit]:
         """Return whole units by key, verified; raise IndexDamaged for a row that is gone or altered."""
+        lately = self._lately()
 
         def fetch(missing: list[int]) -> dict[int, Unit]:
-            return {int(name): unit_of(row) for name, row in self._rows.get("unit", missing).items()}
+            return {key: unit_of(row) for key, row in lately.rows.read(missing, self._rows_of).items()}
 
-        found = self._lately().units.read(keys, fetch)
+        found = lately.units.read(keys, fetch)
         refuse_missing(keys, found)
         return found
 
@@ -100,7 +104,7 @@ class ClusterReader:
         """Return units without text by key, in the order of the keys; raise IndexDamaged for a row that is gone."""
 
         def fetch(missing: list[int]) -> dict[int, Head]:
-            found = (self._heads_where([{"terms": {"key": batch}}]) for batch in batches(missing))
+            found = (self._heads_of(batch) for batch in batches(missing))
             return {head.key: head for heads in found for head in heads}
 
         found = self._lately().heads.read(keys, fetch)
@@ -140,16 +144,18 @@ class ClusterReader:
             rows = self._rows.rows("unit", self._live(), fields=("key", "body.text"))
             yield from ((row["key"], row["body"]["text"]) for row in rows)
             return
-        kept = self._lately().texts
+        lately = self._lately()
+        if len(keys) <= _RANKED_AT_ONCE:
+            found = lately.rows.read(np.sort(keys).tolist(), self._rows_of)
+            yield from ((key, _text(row)) for key, row in found.items())
+            return
+
+        def fetch(missing: list[int]) -> dict[int, str]:
+            named = self._rows.rows("unit", [{"terms": {"key": missing}}], fields=("key", "body.text"))
+            return {row["key"]: _text(row) for row in named}
+
         for batch in batches(np.sort(keys).tolist()):
-            found = kept.of(batch)
-            missing = [key for key in batch if key not in found]
-            fetched = self._rows.get("unit", missing, ("body.text",))
-            read = {int(name): str(row["body"]["text"]) for name, row in fetched.items()}
-            if len(read) <= _KEPT_AT_ONCE:
-                kept.keep(read)
-            found |= read
-            yield from ((key, found[key]) for key in batch if key in found)
+            yield from lately.texts.read(batch, fetch).items()
 
     def blocks(self, keys: Sequence[int]) -> dict[int, list[tuple[Block, NDArray[np.float32]]]]:
         """Return the blocks of units with their vectors; units without vectors are left out."""
@@ -238,9 +244,21 @@ class ClusterReader:
     def _rewritings(self) -> Rewritings:
         return Rewritings(self._rows, self._head().generation)
 
+    def _rows_of(self, keys: Sequence[int]) -> dict[int, Document]:
+        """Return the rows of units that there are."""
+        return {int(name): row for name, row in self._rows.get("unit", keys).items()}
+
+    def _heads_of(self, keys: Sequence[int]) -> Iterator[Head]:
+        """Yield the heads of keys, no more than a clause takes, in any order."""
+        return self._heads(self._rows.columns("unit", [{"terms": {"key": keys}}], ("key", "head"), len(keys), ()))
+
     def _heads_where(self, filters: Sequence[Query]) -> Iterator[Head]:
+        """Yield heads ascending by key."""
+        return self._heads(self._rows.columns("unit", filters, ("key", "head")))
+
+    def _heads(self, columns: Iterable[tuple[Any, ...]]) -> Iterator[Head]:
         """Yield heads from their column, and those that are too long for it from their rows."""
-        for key, head in self._rows.columns("unit", filters, ("key", "head")):
+        for key, head in columns:
             if head is None:
                 yield head_of(self._rows.get("unit", [key], HEAD_FIELDS).get(str(key), {}))
             else:
@@ -249,3 +267,7 @@ class ClusterReader:
     def _units_of(self, filters: Sequence[Query]) -> Iterator[tuple[int, int, Unit]]:
         for row in self._rows.rows("unit", filters):
             yield row["file"], row["key"], unit_of(row)
+
+
+def _text(row: Document) -> str:
+    return str(row["body"]["text"])

@@ -11,10 +11,12 @@ _T = TypeVar("_T")
 
 
 class Kept(Generic[_T]):
-    """What was read, by key, up to so many; safe to share between threads."""
+    """What was read, by key, up to so much; safe to share between threads."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, size: Callable[[_T], int] = lambda _: 1) -> None:
+        """Keep up to `most` values, or as many as that is the sum of their sizes."""
+        self._most, self._size = most, size
+        self._held = 0
         self._by_key: dict[int, _T] = {}
         self._lock = threading.Lock()
 
@@ -37,7 +39,11 @@ class Kept(Generic[_T]):
     def keep(self, read: Mapping[int, _T]) -> None:
         """Keep what was read; where that is too much, forget the half that was read first."""
         with self._lock:
-            if len(self._by_key) + len(read) > self._most:
+            more = sum(self._size(value) for key, value in read.items() if key not in self._by_key)
+            if self._held + more > self._most:
                 # A new dictionary: who reads the old one goes on with it.
                 self._by_key = dict(islice(self._by_key.items(), (len(self._by_key) + 1) // 2, None))
+                self._held = sum(map(self._size, self._by_key.values()))
+                more = sum(self._size(value) for key, value in read.items() if key not in self._by_key)
             self._by_key.update(read)
+            self._held += more

@@ -9,8 +9,7 @@ import base64
 import threading
 import time
 import uuid
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.batching import batched
 from indexer.cluster.connection import Cluster
 from indexer.cluster.generations import FIELDS as GENERATIONS
 from indexer.cluster.generations import NEVER, PAGE, Query, born, hits, ids, purge, refresh, seen_by
@@ -25,6 +25,7 @@ from indexer.cluster.indices import KeptIndex, create, mapping_fault
 from indexer.cluster.writing import write
 from indexer.errors import EnvironmentFailed, IndexDamaged, ServerUnavailable, UsageError
 from indexer.keys import among
+from indexer.store.kept import Kept
 from indexer.store.manifest import REPAIR, Fault, Manifest
 from indexer.vectors.interface import FrozenVectors, Keys, Vectors
 from indexer.vectors.segments import single
@@ -45,8 +46,8 @@ _FACTOR = 2
 _WAITING = 32_768
 # Documents that are read and written anew at a time: 13 MB as they travel.
 _REWRITTEN = 4_096
-# Vectors of a generation that a reader keeps: 40 MB at 384 dimensions.
-_KEPT = 50_000
+# Vectors of a generation that a reader keeps: 80 MB at 384 dimensions.
+_KEPT = 100_000
 # A digit more says nothing of a vector in half precision, and every digit is read by the cluster.
 _DIGITS = 6
 # More depths than any model has.
@@ -94,7 +95,7 @@ class ElasticsearchVectors:
         self._seen = seen_by(generation)
         # Copies of a shard have graphs of their own: a generation asks one of them.
         self._preference = f"generation-{generation}"
-        self._kept = _Kept()
+        self._kept = Kept[bytes](_KEPT)
         self._dimension = 0
         self._lock = threading.Lock()
         with suppress(ServerUnavailable):
@@ -125,34 +126,26 @@ class ElasticsearchVectors:
         if not self._count:
             return np.zeros((len(keys), 0), dtype=np.float32)
         self._verify()
-        wanted = keys.tolist()
-        known = self._kept.of(wanted)
-        missing = sorted(set(wanted) - known.keys())
-        if missing:
-            fetched = self._fetched(missing)
-            self._kept.keep(fetched)
-            known |= fetched
+        known = self._kept.read(keys.tolist(), self._fetched)
         none = bytes(2 * self._dimension)
-        joined = b"".join(known[key] or none for key in wanted)
+        joined = b"".join(known[key] or none for key in keys.tolist())
         return single(np.frombuffer(joined, dtype="<f2").reshape(-1, self._dimension), np.arange(len(keys)))
 
     def _nearest(self, query: Vectors, limit: int, within: Keys | None) -> tuple[Keys, Vectors]:
         """Search the graphs, and among what is leaving and was not gone in this generation as yet."""
         filters = [*self._seen, *_among(within)]
-        passes = [
-            {
-                "field": field,
-                "query_vector": query.tolist(),
-                "k": limit,
-                "num_candidates": min(_MOST, max(_MINIMUM_CANDIDATES, _FACTOR * limit)),
-                "rescore_vector": {"oversample": float(_FACTOR)},
-                "filter": filters,
-            }
-            for field in (_LIVE, _LEAVING)
-        ]
+        nearest = {
+            "query_vector": query.tolist(),
+            "k": limit,
+            "num_candidates": min(_MOST, max(_MINIMUM_CANDIDATES, _FACTOR * limit)),
+            "rescore_vector": {"oversample": float(_FACTOR)},
+            "filter": filters,
+        }
+        # As clauses of a query they are searched with it; as a request's `knn` before it, in a round of its own.
+        either = {"bool": {"should": [{"knn": {"field": field, **nearest}} for field in (_LIVE, _LEAVING)]}}
         options: dict[str, Any] = {**_BARE, "docvalue_fields": ["key"], "preference": self._preference}
         with self._cluster.asked() as client:
-            found = client.search(index=self._name, knn=passes, size=limit, track_total_hits=False, **options)
+            found = client.search(index=self._name, query=either, size=limit, track_total_hits=False, **options)
         rows = found["hits"]["hits"]
         keys = np.array([hit["fields"]["key"][0] for hit in rows], dtype=np.int64)
         return _best(keys, _cosines([hit["_score"] for hit in rows]), limit)
@@ -187,10 +180,10 @@ class ElasticsearchVectors:
         """Return the packed vectors of keys; nothing for one that has none."""
         found = dict.fromkeys(keys, b"")
         with self._cluster.asked() as client:
-            for start in range(0, len(keys), PAGE):
-                filters = [*self._seen, {"terms": {"key": keys[start : start + PAGE]}}]
-                options = {**_PACKED, "preference": self._preference}
-                for page in hits(client, self._name, {"bool": {"filter": filters}}, ["key"], PAGE, **options):
+            for batch in batched(keys, PAGE):
+                query = {"bool": {"filter": [*self._seen, {"terms": {"key": batch}}]}}
+                options = {**_BARE, "docvalue_fields": ["key", "packed"], "preference": self._preference}
+                for page in hits(client, self._name, query, (), len(batch), **options):
                     present, halves = self._unpacked(page)
                     found |= zip(present.tolist(), map(bytes, halves), strict=True)
         return found
@@ -386,29 +379,6 @@ class _Stored:
     def read(cls, fields: Mapping[str, Any]) -> _Stored:
         key, depth, added, packed = (fields[name][0] for name in ("key", "depth", "added", "packed"))
         return cls(key, depth, added, base64.b64decode(packed))
-
-
-class _Kept:
-    """The packed vectors that were asked for last; nothing for a unit that has none."""
-
-    def __init__(self) -> None:
-        self._rows: OrderedDict[int, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, keys: Iterable[int]) -> dict[int, bytes]:
-        """Return those of some keys that are here."""
-        with self._lock:
-            known = {key: self._rows[key] for key in keys if key in self._rows}
-            for key in known:
-                self._rows.move_to_end(key)
-            return known
-
-    def keep(self, rows: Mapping[int, bytes]) -> None:
-        """Take some more, and drop what was not asked for the longest."""
-        with self._lock:
-            self._rows.update(rows)
-            while len(self._rows) > _KEPT:
-                self._rows.popitem(last=False)
 
 
 def _deepest(new: Sequence[tuple[Keys, _Halves, int]], gone: Keys) -> dict[int, _Stored]:

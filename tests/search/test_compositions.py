@@ -59,6 +59,51 @@ def test_complete_listings_are_the_same(embedded, other, mode):
         assert {hit.id for hit in found.hits} == {hit.id for hit in wanted.hits}, text
 
 
+@pytest.fixture
+def alone(tmp_path, clustered, stub_encoder):
+    """Settings of an index that a cluster holds alone."""
+    settings = Settings(index=tmp_path / "index", processes=1, **clustered | {"backend": Backend.ELASTICSEARCH_ALONE})
+    Index.build(settings.index, [str(CORPUS)], settings=settings, encoder=stub_encoder).close()
+    return settings
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What a reader asks a cluster for, of that which may be kept."""
+    found = []
+    monkeypatch.setattr("indexer.store.cluster_access.Rows.columns", lambda *_: found.append("heads") or [])
+    monkeypatch.setattr("indexer.store.cluster_access.Rows.rows", lambda *_, **__: found.append("texts") or [])
+    fetched = "indexer.vectors.elasticsearch.ElasticsearchVectors._fetched"
+    monkeypatch.setattr(fetched, lambda *_: found.append("vectors") or {})
+    return found
+
+
+def test_what_was_read_ahead_is_not_asked_for_again(alone, stub_encoder, request):
+    texts = _texts()[:10]
+    wanted = [[hit.id for hit in Engine(Index.open(settings=alone), stub_encoder).search(text).hits] for text in texts]
+    index = Index.open(settings=alone)
+    engine = Engine(index, stub_encoder)
+    with index.view() as view:
+        view.read_ahead()
+        said = dict(view.texts(None))
+        assert list(said) == view.catalogue.keys.tolist()
+    asked = request.getfixturevalue("asked")
+    assert [[hit.id for hit in engine.search(text).hits] for text in texts] == wanted
+    with index.view() as view:
+        assert dict(view.texts(None)) == said
+    assert asked == []
+
+
+def test_of_a_large_index_only_the_names_are_read_ahead(alone, monkeypatch, request):
+    monkeypatch.setattr("indexer.index._READ_AHEAD", 3)
+    index = Index.open(settings=alone)
+    with index.view() as view:
+        assert len(view.catalogue.keys) > 3
+        asked = request.getfixturevalue("asked")
+        view.read_ahead()
+    assert asked == []
+
+
 def test_pages_fit_together(other):
     whole = [hit.id for hit in other.search("journal token retry", 60, rank=False).hits]
     pages = [

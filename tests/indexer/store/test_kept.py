@@ -29,6 +29,19 @@ def test_more_at_once_than_are_kept_are_kept_until_the_next():
     assert kept.of([9]) == {9: 9}
 
 
+def test_the_sum_of_their_sizes_may_be_bounded():
+    kept = Kept(100, len)
+    for key in range(40):
+        kept.keep({key: "x" * 9, key + 1: "x" * 9})
+        kept.keep({key: "x" * 9})  # is there already
+        assert sum(map(len, kept.of(range(50)).values())) <= 100
+    assert len(kept.of(range(50))) > 4
+    kept.keep({99: "x" * 500})
+    assert kept.of([99, 39]) == {99: "x" * 500, 39: "x" * 9}
+    kept.keep({100: "y"})
+    assert kept.of([99, 100]) == {99: "x" * 500, 100: "y"}
+
+
 def test_threads_read_what_they_kept():
     kept = Kept(50)
 
